@@ -1,0 +1,135 @@
+"""`endoseg evaluate`: score a model on frames with known masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from endoseg_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from endoseg_cli.data.layout import LabeledRecord
+    from endoseg_cli.evaluation.evaluate import Evaluation, EvaluationConfig, Predict
+    from endoseg_cli.evaluation.provenance import Provenance
+
+PIPE_WIDTH = 160
+"""Columns of the tables where stdout is no terminal; the widest needs about 130."""
+
+
+def evaluate(
+    labeled: Annotated[
+        Path | None, typer.Option("--labeled", metavar="DIR", help="Folder of images and masks to score the model on.")
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", help="Split file (JSON) whose val list is scored instead.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where the split file's names are looked up [default: its folder].")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="Model file, or name of a model [default: the bundled one].")
+    ] = None,
+    network: Annotated[
+        Literal["both", "1", "2"], typer.Option("--network", help="Mean of both networks, or one of them alone.")
+    ] = "both",
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="A pixel is lesion where its probability is above this.")
+    ] = 0.5,
+    size_bounds: Annotated[
+        tuple[float, float],
+        typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
+    ] = (0.02, 0.10),
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames predicted together.")] = 8,
+    per_frame: Annotated[
+        Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE.html", help="Write tables, plots, best and worst frames as one page."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+) -> None:
+    """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration."""
+    from endoseg_cli.evaluation.breakdown import SizeBounds
+    from endoseg_cli.evaluation.evaluate import EvaluationConfig
+    from endoseg_cli.evaluation.html_report import html_report
+    from endoseg_cli.evaluation.output import check_output, write_text
+    from endoseg_cli.evaluation.report import frames_csv, report_dict
+
+    bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])
+    config = EvaluationConfig(threshold=threshold, batch_size=batch_size, size_bounds=bounds)
+    for path, option in ((per_frame, "--per-frame"), (report, "--report")):
+        if path is not None:
+            check_output(path, option, overwrite=overwrite)
+    records = _records(labeled, split, root)
+    predict, provenance = _model(weights, network, device, batch_size, records, _data_names(labeled, split))
+    evaluation = _evaluate(records, predict, config)
+    if per_frame is not None:
+        write_text(per_frame, frames_csv(evaluation))
+    if report is not None:
+        write_text(report, html_report(evaluation, provenance))
+    if as_json:
+        typer.echo(json.dumps(report_dict(evaluation, provenance), indent=2, allow_nan=False))
+    else:
+        _print_tables(evaluation)
+
+
+def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Sequence[LabeledRecord]:
+    """Return the frames of --labeled, or the val list of --split."""
+    from endoseg_cli.data.layout import find_labeled
+    from endoseg_cli.data.split import read_split
+
+    if (labeled is None) == (split is None):
+        found = "neither" if labeled is None else "both"
+        raise UsageError(f"expected --labeled or --split, found {found}", hint="for example --labeled DIR")
+    if root is not None and split is None:
+        raise UsageError("--root belongs to --split, which is not given", hint="take --root out")
+    if labeled is not None:
+        return find_labeled(labeled)
+    assert split is not None
+    records = read_split(split, root).val
+    if not records:
+        raise UsageError(f"expected frames in the val list of {split}, found none", hint="or give a folder: --labeled")
+    return records
+
+
+def _evaluate(records: Sequence[LabeledRecord], predict: Predict, config: EvaluationConfig) -> Evaluation:
+    """Evaluate with a progress bar on stderr."""
+    from endoseg_cli.evaluation.evaluate import evaluate as evaluate_frames
+
+    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("frames", total=len(records))
+        return evaluate_frames(records, predict, config, on_frame=lambda _: progress.advance(task))
+
+
+def _print_tables(evaluation: Evaluation) -> None:
+    """Print the tables on stdout, notes on what to beware of on stderr."""
+    from endoseg_cli.evaluation.definitions import notes
+    from endoseg_cli.evaluation.tables import all_tables
+
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)
+    for shown in all_tables(evaluation):
+        table = Table(title=shown.title, title_justify="left", title_style="bold", box=SIMPLE)
+        for index, column in enumerate(shown.columns):
+            table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
+        for row in shown.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+        if shown.note:
+            console.print(Text(shown.note, style="dim"))
+    for note in notes(evaluation):
+        typer.echo(f"note: {note}", err=True)

@@ -1,0 +1,62 @@
+"""Frames and masks as training reads them: from disk each time, or kept in memory once they are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.images import read_image, read_mask
+
+Frame = NDArray[np.uint8]  # (h, w, 3) RGB
+Mask = NDArray[np.bool_]  # (h, w)
+
+
+class FrameStore:
+    """The frames of a set, and their masks where it has any, by index.
+
+    With `keep`, every file is read once, by threads, and kept shrunk to what a network of `size` = (H, W) can use: no
+    side larger than max(H, W). Masks are shrunk by nearest neighbour. Without `keep`, files are read when asked for.
+    Raises InputError, naming the file, for what cannot be read.
+    """
+
+    def __init__(
+        self, images: Sequence[Path], masks: Sequence[Path] | None, *, size: tuple[int, int], keep: bool = True
+    ) -> None:
+        assert masks is None or len(masks) == len(images), "one mask for each image"
+        self._images = tuple(images)
+        self._masks = None if masks is None else tuple(masks)
+        self._side = max(size)
+        self._kept: list[tuple[Frame, Mask | None]] | None = None
+        if keep:
+            with ThreadPoolExecutor() as threads:
+                self._kept = list(threads.map(self._read, range(len(images))))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def path(self, index: int) -> Path:
+        """Return the file a frame came from."""
+        return self._images[index]
+
+    def read(self, index: int) -> tuple[Frame, Mask | None]:
+        """Return a frame (h, w, 3) uint8 RGB and its mask (h, w) bool, or None for a set without masks."""
+        return self._read(index) if self._kept is None else self._kept[index]
+
+    def _read(self, index: int) -> tuple[Frame, Mask | None]:
+        image = read_image(self._images[index])
+        size = (min(image.shape[0], self._side), min(image.shape[1], self._side))
+        mask = None if self._masks is None else _shrink_mask(read_mask(self._masks[index]), size)
+        return resize_frame(image, size), mask
+
+
+def _shrink_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    if mask.shape == size:
+        return mask
+    shrunk = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(shrunk, dtype=np.uint8).view(np.bool_)

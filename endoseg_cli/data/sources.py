@@ -1,0 +1,116 @@
+"""From the paths on the command line to the frames of training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from endoseg_cli.data.faults import Fault
+from endoseg_cli.data.layout import (
+    DEFAULT_FRAMES_PER_SECOND,
+    LabeledRecord,
+    UnlabeledRecord,
+    scan_labeled,
+    scan_unlabeled,
+)
+from endoseg_cli.data.split import scan_split
+from endoseg_cli.data.validation_split import flat_split_warning, split_by_group
+from endoseg_cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesConfig:
+    """Where the frames are: either folders, or a split file."""
+
+    labeled: tuple[Path, ...] = ()
+    """Folders of images with masks."""
+    unlabeled: tuple[Path, ...] = ()
+    """Folders of frames, videos, folders of videos."""
+    val: Path | None = None
+    """A folder of images with masks to validate on."""
+    val_fraction: float | None = None
+    """Which share of the labelled frames to validate on instead, whole patients where there are folders."""
+    split: Path | None = None
+    """A split file in the authors' layout, instead of `labeled` and `val`."""
+    root: Path | None = None
+    """Where the names in the split file are looked up; the file's own folder if None."""
+    frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
+    """How densely unlabelled videos are sampled."""
+    cache: Path | None = None
+    """Where the frames of videos are kept; the user's cache folder if None."""
+    seed: int = 0
+    """What `val_fraction` draws patients from."""
+
+    def __post_init__(self) -> None:
+        if self.split is None and self.root is not None:
+            raise UsageError("--root: expected together with --split, whose names it locates")
+        if self.split is not None and (self.labeled or self.val is not None or self.val_fraction is not None):
+            raise UsageError("--split: names the frames by itself, without --labeled, --val and --val-fraction")
+        if self.val is not None and self.val_fraction is not None:
+            raise UsageError("--val and --val-fraction: expected one of them, found both")
+        if self.split is None and not self.labeled and not self.unlabeled and self.val is None:
+            raise UsageError("expected --labeled, --unlabeled, --val or --split, found none of them")
+        if self.val_fraction is not None and not 0 < self.val_fraction < 1:
+            raise UsageError(f"--val-fraction: expected a number between 0 and 1, found {self.val_fraction}")
+        if not self.frames_per_second > 0:
+            raise UsageError(f"--frames-per-second: expected a positive number, found {self.frames_per_second}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSources:
+    """The frames found, with what is wrong about finding them."""
+
+    labeled: tuple[LabeledRecord, ...]
+    """Frames to train on with their masks."""
+    unlabeled: tuple[UnlabeledRecord, ...]
+    """Frames to train on without masks."""
+    val: tuple[LabeledRecord, ...]
+    """Frames to validate on."""
+    faults: tuple[Fault, ...]
+    """Missing paths and partners, bad split entries, videos that cannot be read."""
+    warnings: tuple[str, ...]
+    """What was left out, and splits that cannot keep patients apart."""
+
+
+def gather_sources(config: SourcesConfig, on_video: Callable[[Path], None] | None = None) -> DataSources:
+    """Find all frames; videos are decoded into the cache, and `on_video` is told of each before.
+
+    Faults are collected, not raised; raises UsageError for a share that cannot be set aside, and MissingInputError
+    or InputError for an unreadable split file.
+    """
+    if config.split is not None:
+        split, found = scan_split(config.split, config.root)
+        labeled, val, listed = split.labeled, split.val, split.unlabeled
+        faults, warnings = list(found), list[str]()
+    else:
+        labeled, val, faults, warnings = _folders(config)
+        listed = ()
+    scan = scan_unlabeled(config.unlabeled, config.frames_per_second, config.cache, on_video)
+    return DataSources(
+        labeled=labeled,
+        unlabeled=(*listed, *scan.records),
+        val=val,
+        faults=(*faults, *scan.faults),
+        warnings=(*warnings, *scan.notes),
+    )
+
+
+def _folders(
+    config: SourcesConfig,
+) -> tuple[tuple[LabeledRecord, ...], tuple[LabeledRecord, ...], list[Fault], list[str]]:
+    """Return labelled frames, validation frames, faults and warnings of the folders."""
+    scans = [scan_labeled(root) for root in config.labeled]
+    labeled = tuple(record for scan in scans for record in scan.records)
+    val: tuple[LabeledRecord, ...] = ()
+    warnings: list[str] = []
+    if config.val is not None:
+        scans.append(scan_labeled(config.val))
+        val = scans[-1].records
+    faults = [fault for scan in scans for fault in scan.faults]
+    warnings += [note for scan in scans for note in scan.notes]
+    if config.val_fraction is not None and (labeled or not faults):
+        warnings += filter(None, [flat_split_warning(labeled)])
+        train, chosen = split_by_group(labeled, config.val_fraction, config.seed)
+        labeled, val = tuple(train), tuple(chosen)
+    return labeled, val, faults, warnings

@@ -1,0 +1,88 @@
+"""Set frames aside for validation so that no patient or video both trains and validates."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from endoseg_cli.data.layout import LabeledRecord
+from endoseg_cli.errors import UsageError
+
+LabeledGroups = dict[str, list[LabeledRecord]]
+
+
+def split_by_group(
+    records: Sequence[LabeledRecord], fraction: float, seed: int
+) -> tuple[list[LabeledRecord], list[LabeledRecord]]:
+    """Return (train, val), about `fraction` of the frames in val, no patient or video in both.
+
+    Patients are the folders of the first level that has two or more of them. A flat folder is cut by name instead:
+    val is one run of neighbours, so that only its two ends touch the frames trained on; `flat_split_warning` says so.
+    The same records, fraction and seed give the same split. Raises UsageError.
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"--val-fraction: expected a number between 0 and 1, found {fraction}")
+    if len(records) < 2:
+        raise UsageError(f"--val-fraction: expected two or more labelled frames to split, found {len(records)}")
+    ordered = sorted(records, key=_natural_order)
+    groups = _patients(ordered)
+    if len(groups) < 2:
+        return _cut_by_name(ordered, fraction, seed)
+    chosen = _choose_groups({name: len(frames) for name, frames in groups.items()}, fraction * len(records), seed)
+    train = [record for name, frames in groups.items() if name not in chosen for record in frames]
+    val = [record for name, frames in groups.items() if name in chosen for record in frames]
+    return train, val
+
+
+def flat_split_warning(records: Sequence[LabeledRecord]) -> str | None:
+    """Return what to tell the user if a split of these records cannot keep patients apart, else None."""
+    if len(_patients(records)) > 1:
+        return None
+    return (
+        "all labelled frames lie in one folder, so frames of one patient may both train and validate and the "
+        "validation figures flatter; sort them into one folder per patient or video, or give --val"
+    )
+
+
+def _patients(records: Sequence[LabeledRecord]) -> LabeledGroups:
+    """Group records by the first level of folders that tells them apart (a video's folder may lie in a patient's)."""
+    depth = 1
+    deepest = max((record.group.count("/") + 1 for record in records), default=1)
+    while True:
+        groups: LabeledGroups = defaultdict(list)
+        for record in records:
+            groups["/".join(record.group.split("/")[:depth])].append(record)
+        if len(groups) > 1 or depth >= deepest:
+            return groups
+        depth += 1
+
+
+def _choose_groups(sizes: dict[str, int], wanted: float, seed: int) -> set[str]:
+    """Take groups in a drawn order as long as each brings val nearer to its size; at least one, never all."""
+    drawn = sorted(sizes, key=lambda name: hashlib.blake2b(f"{seed}/{name}".encode()).digest())
+    chosen: set[str] = set()
+    count = 0
+    for name in drawn:
+        if len(chosen) < len(drawn) - 1 and abs(count + sizes[name] - wanted) < abs(count - wanted):
+            chosen.add(name)
+            count += sizes[name]
+    return chosen or {min(drawn, key=lambda name: sizes[name])}
+
+
+def _cut_by_name(
+    ordered: Sequence[LabeledRecord], fraction: float, seed: int
+) -> tuple[list[LabeledRecord], list[LabeledRecord]]:
+    """Return (train, val) with val one run of neighbours by name, its start drawn from the seed."""
+    length = min(max(round(fraction * len(ordered)), 1), len(ordered) - 1)
+    draw = int.from_bytes(hashlib.blake2b(f"{seed}".encode(), digest_size=8).digest())
+    start = draw % (len(ordered) - length + 1)
+    end = start + length
+    return [*ordered[:start], *ordered[end:]], list(ordered[start:end])
+
+
+def _natural_order(record: LabeledRecord) -> tuple[list[tuple[int, str]], str]:
+    """Sort frame9 before frame10: neighbours in a video are neighbours in the list."""
+    parts = re.findall(r"\d+|\D+", record.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], record.name

@@ -1,0 +1,73 @@
+"""Every error that endoseg raises for its user: a message, a hint, and the exit code the command line gives it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EndosegError(Exception):
+    """Something the user can act on; `message` says what was expected, found and where, `hint` what to do.
+
+    The command line prints `message` and `hint` on stderr and exits with `exit_code`; library callers can catch
+    these classes or the builtin that each of them also is.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(EndosegError, ValueError):
+    """An option or a setting is wrong, out of range, or contradicts another one."""
+
+    exit_code = 2
+
+
+class InputError(EndosegError, ValueError):
+    """An input file cannot be read, or is not what it should be."""
+
+    exit_code = 3
+
+
+class MissingInputError(EndosegError, FileNotFoundError):
+    """An input path does not exist, or matches nothing."""
+
+    exit_code = 3
+
+
+class OutputError(EndosegError, OSError):
+    """An output cannot be written or encoded, or exists already."""
+
+    exit_code = 4
+
+
+class WeightsError(EndosegError, ValueError):
+    """A model file is missing, damaged, of another version, or does not fit."""
+
+    exit_code = 5
+
+
+class DeviceError(EndosegError, RuntimeError):
+    """The device asked for is not there, or its memory does not suffice."""
+
+    exit_code = 6
+
+
+class TrainingError(EndosegError, RuntimeError):
+    """Training cannot go on, for example because the loss is no longer finite."""
+
+    exit_code = 1
+
+
+DAMAGED_EXIT_CODE = 7
+"""The job finished, but part of the input was damaged or some inputs of a batch failed."""
+INTERRUPTED_EXIT_CODE = 130
+"""The user pressed Ctrl-C."""
+TERMINATED_EXIT_CODE = 143
+"""The process was asked to end (SIGTERM)."""

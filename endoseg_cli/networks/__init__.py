@@ -1,0 +1,1 @@
+"""U-Nets, their encoders, and the file format that holds a trained model."""

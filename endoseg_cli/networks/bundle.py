@@ -1,0 +1,217 @@
+"""A trained model as one .safetensors file: tensors of both networks, and metadata that says what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from endoseg_cli import __version__
+from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
+from endoseg_cli.networks.unet import UNet, UNetConfig
+
+FORMAT_VERSION = 1
+"""Version of the file format; raised when an older endoseg could misread a newer file."""
+METADATA_KEY = "endoseg"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_DTYPES = {"F16": torch.float16, "F32": torch.float32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What a model is, what it takes in, and what is known about it; stored in the file's metadata."""
+
+    architecture: UNetConfig
+    """The architecture of every network in the file."""
+    networks: int
+    """Number of networks: 2 as Endo-SemiS trains them, or 1."""
+    input_size: tuple[int, int]
+    """Height and width that frames are resized to."""
+    class_names: tuple[str, ...] = ("lesion",)
+    """One name per output channel."""
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    """Mean of the input normalisation, RGB in [0, 1]."""
+    std: tuple[float, float, float] = IMAGENET_STD
+    """Standard deviation of the input normalisation, RGB in [0, 1]."""
+    name: str = "unnamed"
+    """Short name of the model."""
+    training_data: str = "not stated"
+    """Data sets the model learned from, with citations."""
+    licence: str = "not stated"
+    """Terms under which the weights may be used."""
+    intended_use: str = "research use; not for diagnosis"
+    """What the model is for and what it is not for."""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    """Measured scores, with the data they were measured on."""
+    endoseg_version: str = __version__
+    """Version of endoseg that wrote the file."""
+
+    def __post_init__(self) -> None:
+        if self.networks not in (1, 2):
+            raise UsageError(f"a model holds 1 or 2 networks, found {self.networks}")
+        if len(self.input_size) != 2 or min(self.input_size) < 1:
+            raise UsageError(f"input size must be two positive numbers, found {self.input_size}")
+        if len(self.class_names) != self.architecture.classes:
+            raise UsageError(f"expected {self.architecture.classes} class names, found {list(self.class_names)}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UsageError(f"normalisation needs 3 means and 3 positive deviations, found {self.mean} and {self.std}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A model in memory: its card and its networks, in eval mode, float32, on the CPU."""
+
+    card: ModelCard
+    """What the networks are and take in."""
+    networks: tuple[UNet, ...]
+    """f_1 and f_2 of Endo-SemiS, or a single network."""
+
+
+def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
+    """Write `bundle` to `path` atomically, as float32 or (`half`) float16 tensors.
+
+    Raises OutputError when the file cannot be written.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {
+        f"network{number}.{name}": tensor.detach().cpu().to(dtype).contiguous()
+        for number, network in enumerate(bundle.networks, start=1)
+        for name, tensor in network.state_dict().items()
+        if _is_stored(name)
+    }
+    metadata = {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **asdict(bundle.card)})}
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata=metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder and its free space") from error
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a model and check everything in it: format version, metadata, tensor names, shapes and types.
+
+    Raises MissingInputError if there is no such file, WeightsError if it is anything but a whole, fitting model.
+    """
+    card, shapes = _read_header(path)
+    networks = tuple(_build_network(card, number, path, shapes) for number in range(1, card.networks + 1))
+    _check_nothing_left(path, shapes, card)
+    return Bundle(card=card, networks=networks)
+
+
+def load_card(path: Path) -> ModelCard:
+    """Read only the metadata of a model file; raises as `load_bundle` does."""
+    return _read_header(path)[0]
+
+
+def _is_stored(name: str) -> bool:
+    # BatchNorm's step counters mean nothing outside training
+    return not name.endswith("num_batches_tracked")
+
+
+def _read_header(path: Path) -> tuple[ModelCard, dict[str, tuple[tuple[int, ...], str]]]:
+    if not path.is_file():
+        raise MissingInputError(f"no model file at {path}", hint="check the path given to --weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            shapes = {name: (tuple(piece.get_shape()), str(piece.get_dtype())) for name, piece in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is not a whole .safetensors file: {error}",
+            hint="fetch or copy it again; .pth checkpoints must be converted first",
+        ) from error
+    return _parse_card(metadata, path), shapes
+
+
+def _parse_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
+    if METADATA_KEY not in metadata:
+        raise WeightsError(
+            f"{path} is a .safetensors file without endoseg's metadata",
+            hint="give a model that endoseg wrote, such as model.safetensors of a run folder",
+        )
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        version = values.pop("format_version")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{path} has unreadable metadata: {error}", hint="fetch or copy it again") from error
+    if version != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path} has format version {version}, this endoseg {__version__} reads version {FORMAT_VERSION}",
+            hint="update endoseg" if isinstance(version, int) and version > FORMAT_VERSION else "train or import it again",
+        )
+    try:
+        return _card_from_dict(values)
+    except (TypeError, ValueError, KeyError) as error:
+        reason = getattr(error, "message", error)
+        raise WeightsError(f"{path} has metadata that do not fit: {reason}", hint="fetch or copy it again") from error
+
+
+def _card_from_dict(values: dict[str, Any]) -> ModelCard:
+    unknown = sorted(set(values) - {f.name for f in fields(ModelCard)})
+    if unknown:
+        raise ValueError(f"unknown fields {', '.join(unknown)}")
+    architecture = dict(values.pop("architecture"))
+    architecture["decoder_channels"] = tuple(architecture["decoder_channels"])
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return ModelCard(architecture=UNetConfig(**architecture), **values)
+
+
+def _build_network(card: ModelCard, number: int, path: Path, shapes: dict[str, tuple[tuple[int, ...], str]]) -> UNet:
+    with torch.device("meta"):
+        network = UNet(card.architecture)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items() if _is_stored(name)}
+    prefix = f"network{number}."
+    _check_tensors({prefix + name: shape for name, shape in expected.items()}, shapes, path)
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(prefix + name).float() for name in expected}
+    _check_finite(state, prefix, path)
+    for name, tensor in network.state_dict().items():
+        if not _is_stored(name):
+            state[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _check_tensors(
+    expected: dict[str, tuple[int, ...]], found: dict[str, tuple[tuple[int, ...], str]], path: Path
+) -> None:
+    hint = "the file does not hold the architecture that its metadata name; fetch or train it again"
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise WeightsError(f"{path} lacks {len(missing)} tensors, first {missing[0]}", hint=hint)
+    for name, shape in expected.items():
+        if found[name][0] != shape:
+            raise WeightsError(f"{path}: tensor {name} has shape {found[name][0]}, expected {shape}", hint=hint)
+        if found[name][1] not in _DTYPES:
+            raise WeightsError(f"{path}: tensor {name} has type {found[name][1]}, expected F16 or F32", hint=hint)
+
+
+def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path}: tensor {prefix}{name} holds values that are not finite", hint="use another model")
+
+
+def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:
+    prefixes = tuple(f"network{number}." for number in range(1, card.networks + 1))
+    with torch.device("meta"):
+        names = {name for name in UNet(card.architecture).state_dict() if _is_stored(name)}
+    known = {prefix + name for prefix in prefixes for name in names}
+    extra = sorted(set(found) - known)
+    if extra:
+        raise WeightsError(
+            f"{path} has {len(extra)} tensors that do not belong to its architecture, first {extra[0]}",
+            hint="update endoseg, or fetch the model again",
+        )

@@ -1,0 +1,55 @@
+"""Start an encoder from a state dict on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from endoseg_cli.errors import MissingInputError, WeightsError
+from endoseg_cli.networks.unet import UNet
+
+# Parts of an ImageNet classifier that a U-Net has no use for.
+_CLASSIFIER_PREFIXES = ("fc.", "classifier.", "features.18.", "conv_head.", "bn2.")
+
+
+def load_encoder_weights(network: UNet, path: Path) -> None:
+    """Load a torchvision-named state dict (.safetensors, or .pth read with weights_only) into the network's encoder.
+
+    Raises MissingInputError if there is no such file, WeightsError if it cannot be read or does not fit the encoder.
+    """
+    state = {name: tensor for name, tensor in _read_state(path).items() if not name.endswith("num_batches_tracked")}
+    own = network.encoder.state_dict()
+    wanted = {name for name in own if not name.endswith("num_batches_tracked")}
+    extra = [name for name in state if name not in wanted and not name.startswith(_CLASSIFIER_PREFIXES)]
+    missing = sorted(wanted - set(state))
+    encoder = network.config.encoder
+    hint = f"give a state dict of torchvision's {encoder}"
+    if missing or extra:
+        found = f"lacks {len(missing)} tensors, first {missing[0]}" if missing else f"has an unknown tensor {extra[0]}"
+        raise WeightsError(f"{path} does not fit the encoder {encoder}: it {found}", hint=hint)
+    for name in sorted(wanted):
+        if state[name].shape != own[name].shape:
+            found_shape, shape = tuple(state[name].shape), tuple(own[name].shape)
+            raise WeightsError(f"{path}: tensor {name} has shape {found_shape}, expected {shape}", hint=hint)
+        own[name].copy_(state[name])
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise MissingInputError(f"no encoder weights at {path}", hint="check the path given to --encoder-weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise WeightsError(f"{path} cannot be read as a state dict: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # pickle.UnpicklingError and whatever a hostile or damaged pickle makes torch raise
+        raise WeightsError(f"{path} is not a plain state dict", hint="save it as .safetensors") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} is not a plain state dict", hint="save the model's state_dict() alone")
+    return state

@@ -1,0 +1,1 @@
+"""Rendered endoscopy with known truth."""

@@ -1,0 +1,1 @@
+"""Read and write video; the only place that knows PyAV."""

@@ -1,0 +1,50 @@
+"""What was wrong with an input that could still be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class Damage:
+    """Running counts of what the reader had to work around; complete once the video is read to its end."""
+
+    damaged_packets: int = 0
+    """Packets that the decoder refused or the container marks as damaged."""
+    concealed_frames: int = 0
+    """Frames with parts that the decoder had to guess."""
+    truncated: bool = False
+    """Whether the video ends earlier than its header says."""
+    read_error: str | None = None
+    """Why reading stopped before the end, if it did."""
+    repaired_timestamps: int = 0
+    """Frames whose timestamp was missing or not increasing; no damage by itself."""
+    resized_frames: int = 0
+    """Frames of another size than the first, scaled to that; no damage by itself."""
+
+    @property
+    def found(self) -> bool:
+        """Whether pictures are missing or damaged."""
+        return bool(self.damaged_packets or self.concealed_frames or self.truncated or self.read_error)
+
+    def sentences(self) -> list[str]:
+        """Say what was found, one short sentence each; empty for a healthy video."""
+        facts = [
+            (self.damaged_packets, f"{_count(self.damaged_packets, 'packet')} could not be decoded"),
+            (self.concealed_frames, f"{_count(self.concealed_frames, 'frame')} decoded only in part"),
+            (self.truncated, "the video ends earlier than its header says"),
+            (self.read_error, f"reading stopped: {self.read_error}"),
+            (
+                self.repaired_timestamps,
+                f"{_count(self.repaired_timestamps, 'timestamp')} missing or not increasing, set anew",
+            ),
+            (
+                self.resized_frames,
+                f"{_count(self.resized_frames, 'frame')} of another size, scaled to the first frame's",
+            ),
+        ]
+        return [sentence for present, sentence in facts if present]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,248 @@
+"""Write mask and overlay videos with the input's timestamps, whole or, after a crash, up to the last second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from endoseg_cli.errors import OutputError
+from endoseg_cli.video.audio import AudioCopy
+from endoseg_cli.video.colour import BT709, ColourTags
+from endoseg_cli.video.encoder import EncoderSettings, add_video_stream, open_output
+from endoseg_cli.video.info import VideoInfo
+from endoseg_cli.video.planes import Planes, even, fill
+from endoseg_cli.video.rotation import Pixels, stored
+from endoseg_cli.video.target import check_target, container_for, part_path
+
+_BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, and chroma without colour
+
+
+class _VideoWriter:
+    """What both writers share: the part file, the timestamps, the end.
+
+    Writes `<path>.part` and gives it its final name in `finish`. A context manager: leaving it finishes, or, after
+    an exception, aborts. May be made in one thread and used in another, but by one at a time.
+    """
+
+    def __init__(
+        self, path: Path, info: VideoInfo, settings: EncoderSettings, *, overwrite: bool, origin_pts: int
+    ) -> None:
+        check_target(path, source=info.path, overwrite=overwrite)
+        self.path = path
+        self.part = part_path(path)
+        """Where the video is until it is complete; playable at any time."""
+        self.warnings: list[str] = []
+        """What the output lacks compared to the input, one sentence each."""
+        self.padded = (settings.width, settings.height) != (info.width, info.height)
+        """Whether a row or column was added, because the codec needs even sides."""
+        self.frames_written = 0
+        """How many frames were handed in so far."""
+        self._info, self._settings = info, settings
+        self._origin = _origin(info, origin_pts, self.warnings)
+        self._closed = False
+        with self._errors():
+            self._output = open_output(self.part, container_for(path), info.time_base)
+            self._stream = add_video_stream(self._output, settings, info)
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            self.part.write_bytes(b"")  # FFmpeg itself would find out only with the first frame
+        self._audio: AudioCopy | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def finish(self) -> None:
+        """Write what is still waiting and give the file its final name; raises OutputError if that fails.
+
+        Calling it again, or after `abort`, does nothing.
+        """
+        if self._closed:
+            return
+        try:
+            with self._errors():
+                self._output.mux(self._stream.encode(None))
+                if self._audio is not None:
+                    self._audio.copy_until(float("inf"))
+                self._close()
+                self.part.replace(self.path)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Close the part file so that it plays up to here, and leave it; a file without any frame is removed."""
+        if self._closed:
+            return
+        with suppress(av.error.FFmpegError, OSError, ValueError):
+            self._output.mux(self._stream.encode(None))
+        with suppress(av.error.FFmpegError, OSError, ValueError):
+            self._close()
+        if self.frames_written == 0:
+            self.part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._audio is not None:
+            self.warnings += self._audio.warnings
+            self._audio.close()
+        self._output.close()
+
+    def _encode(self, picture: av.VideoFrame, pts: int) -> None:
+        picture.pts, picture.time_base = pts - self._origin, self._info.time_base
+        with self._errors():
+            if self._audio is not None:
+                self._audio.copy_until(float(pts * self._info.time_base))
+            self._output.mux(self._stream.encode(picture))
+        self.frames_written += 1
+
+    def _picture(self) -> av.VideoFrame:
+        return av.VideoFrame(self._settings.width, self._settings.height, self._settings.pixel_format)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            if isinstance(error, OutputError):
+                raise
+            reason = error.strerror or str(error)
+            raise OutputError(
+                f"cannot write {self.part}: {reason}",
+                hint="check that the disk has room and that the folder may be written to",
+            ) from error
+
+
+class MaskWriter(_VideoWriter):
+    """Writes binary masks as a black and white video.
+
+    `.mp4`, `.m4v`, `.mov`: H.264 that plays anywhere and is exact after `> 127`. `.mkv`: lossless FFV1, exactly 0 and
+    255. Odd sides get a black row or column in H.264 (`padded`), none in FFV1.
+    """
+
+    def __init__(
+        self, path: str | Path, info: VideoInfo, *, overwrite: bool = False, threads: int = 0, origin_pts: int = 0
+    ) -> None:
+        """Open `path` for the masks of a video.
+
+        `origin_pts` is subtracted from every timestamp. Raises UsageError for a file ending that is not allowed and
+        OutputError if nothing can be written there.
+        """
+        target = Path(path)
+        lossless = container_for(target) == "matroska"
+        settings = _lossless_mask(info, threads) if lossless else _h264_mask(info, threads)
+        super().__init__(target, info, settings, overwrite=overwrite, origin_pts=origin_pts)
+        if lossless and info.sample_aspect_ratio not in (None, 1):
+            self.warnings.append(f"the mask has square pixels, the input's are {info.sample_aspect_ratio} wide")
+
+    def write(self, mask: Pixels, pts: int) -> None:
+        """Append the upright mask, (H, W) of 0 and 255, of the frame at `pts` (ticks of the input's time base)."""
+        assert mask.shape == self._info.upright_size and mask.dtype == np.uint8, (mask.shape, mask.dtype)
+        turned = stored(mask, self._info.rotation)
+        picture = self._picture()
+        if self._settings.pixel_format == "gray":
+            fill(picture, turned)
+        else:
+            luma = np.where(turned > 127, _WHITE, _BLACK)
+            padding = ((0, self._settings.height - luma.shape[0]), (0, self._settings.width - luma.shape[1]))
+            fill(picture, np.pad(luma, padding, constant_values=_BLACK) if self.padded else luma, _GREY, _GREY)
+        self._encode(picture, pts)
+
+
+class OverlayWriter(_VideoWriter):
+    """Writes pictures given as `Planes` as H.264 with the input's colours, and copies its sound."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool = False,
+        crf: int = 18,
+        preset: str = "veryfast",
+        audio: bool = True,
+        audio_span: tuple[float | None, float | None] = (None, None),
+        threads: int = 0,
+        origin_pts: int = 0,
+    ) -> None:
+        """Open `path` for the overlay of a video.
+
+        `crf` is x264's quality, 0 (best) to 51; `audio_span` is the first and last second of sound to copy, on the
+        input's clock (None for all; see `VideoReader.span`); `origin_pts` is subtracted from every timestamp. Raises
+        UsageError for a file ending that is not allowed and OutputError if nothing can be written there.
+        """
+        super().__init__(
+            Path(path),
+            info,
+            _h264_overlay(info, crf, preset, threads),
+            overwrite=overwrite,
+            origin_pts=origin_pts,
+        )
+        if audio and info.has_audio:
+            shift = -self._origin * info.time_base
+            self._audio = AudioCopy(info, self._output, span=audio_span, shift=shift)
+
+    def write(self, planes: Planes, pts: int) -> None:
+        """Append the picture of the frame at `pts` (ticks of the input's time base)."""
+        picture = self._picture()
+        fill(picture, planes.y, planes.u, planes.v)
+        self._encode(picture, pts)
+
+
+def _h264_mask(info: VideoInfo, threads: int) -> EncoderSettings:
+    """At this quality no pixel crosses 127, whatever the mask: measured margins are over 100 of 127 levels."""
+    return EncoderSettings(
+        codec="libx264",
+        pixel_format="yuv420p",
+        width=even(info.width),
+        height=even(info.height),
+        colour=ColourTags(matrix=BT709, primaries=BT709, transfer=BT709, full_range=False),
+        options={"preset": "ultrafast", "crf": "8"},
+        threads=threads,
+    )
+
+
+def _lossless_mask(info: VideoInfo, threads: int) -> EncoderSettings:
+    return EncoderSettings(
+        codec="ffv1",
+        pixel_format="gray",
+        width=info.width,
+        height=info.height,
+        colour=ColourTags(matrix=BT709, primaries=BT709, transfer=BT709, full_range=True),
+        options={"level": "3", "slicecrc": "1"},
+        key_frame_every=1,
+        threads=threads,
+    )
+
+
+def _h264_overlay(info: VideoInfo, crf: int, preset: str, threads: int) -> EncoderSettings:
+    return EncoderSettings(
+        codec="libx264",
+        pixel_format="yuv420p",
+        width=even(info.width),
+        height=even(info.height),
+        colour=info.colour.resolved(info.height),
+        options={"preset": preset, "crf": str(crf)},
+        threads=threads,
+    )
+
+
+def _origin(info: VideoInfo, origin_pts: int, warnings: list[str]) -> int:
+    """Return what to subtract from the timestamps, so that none is negative: containers drop or move such frames."""
+    if info.first_pts - origin_pts >= 0:
+        return origin_pts
+    moved = float(-(info.first_pts - origin_pts) * info.time_base)
+    warnings.append(f"timestamps begin before 0; all were moved by {moved:.3f} s")
+    return info.first_pts
