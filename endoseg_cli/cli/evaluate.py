@@ -18,9 +18,14 @@ from rich.text import Text
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from endoseg_cli.data.layout import LabeledRecord
     from endoseg_cli.evaluation.evaluate import Evaluation, EvaluationConfig, Predict
     from endoseg_cli.evaluation.provenance import Provenance
+    from endoseg_cli.inference.predictor import NetworkChoice, Predictor
+    from endoseg_cli.networks.bundle import Bundle, ModelCard
 
 PIPE_WIDTH = 160
 """Columns of the tables where stdout is no terminal; the widest needs about 130."""
@@ -34,10 +39,10 @@ def evaluate(
         Path | None, typer.Option("--split", metavar="FILE", help="Split file (JSON) whose val list is scored instead.")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Where the split file's names are looked up [default: its folder].")
+        Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Model file, or name of a model [default: the bundled one].")
+        str | None, typer.Option("--weights", help="Model file, or name of a model (default: the bundled one).")
     ] = None,
     network: Annotated[
         Literal["both", "1", "2"], typer.Option("--network", help="Mean of both networks, or one of them alone.")
@@ -50,7 +55,7 @@ def evaluate(
         typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
     ] = (0.02, 0.10),
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames predicted together.")] = 8,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames read and predicted together.")] = 4,
     per_frame: Annotated[
         Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")
     ] = None,
@@ -64,26 +69,40 @@ def evaluate(
     """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration."""
     from endoseg_cli.evaluation.breakdown import SizeBounds
     from endoseg_cli.evaluation.evaluate import EvaluationConfig
-    from endoseg_cli.evaluation.html_report import html_report
-    from endoseg_cli.evaluation.output import check_output, write_text
-    from endoseg_cli.evaluation.report import frames_csv, report_dict
+    from endoseg_cli.networks.bundle import load_bundle
+    from endoseg_cli.networks.models import resolve_weights
 
     bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])
     config = EvaluationConfig(threshold=threshold, batch_size=batch_size, size_bounds=bounds)
+    _check_outputs(per_frame, report, overwrite=overwrite)
+    records = _records(labeled, split, root)
+    source = resolve_weights(weights)
+    bundle = load_bundle(source)
+    predictors = _predictors(bundle, network, device, batch_size)
+    evaluation = _evaluate(records, _as_predict(predictors), config)
+    provenance = _provenance(
+        records,
+        weights=source,
+        card=bundle.card,
+        network="both" if len(predictors) > 1 else "1" if network == "both" else network,
+        device=str(predictors[0].device),
+        labeled=labeled,
+        split=split,
+        root=root,
+    )
+    # Printed first: should a file not be writable, the numbers are not lost.
+    _print(evaluation, provenance, as_json=as_json)
+    _write(evaluation, provenance, per_frame, report)
+
+
+def _check_outputs(per_frame: Path | None, report: Path | None, *, overwrite: bool) -> None:
+    from endoseg_cli.evaluation.output import check_output
+
+    if per_frame is not None and per_frame == report:
+        raise UsageError(f"--per-frame and --report need two files, found {report} for both")
     for path, option in ((per_frame, "--per-frame"), (report, "--report")):
         if path is not None:
             check_output(path, option, overwrite=overwrite)
-    records = _records(labeled, split, root)
-    predict, provenance = _model(weights, network, device, batch_size, records, _data_names(labeled, split))
-    evaluation = _evaluate(records, predict, config)
-    if per_frame is not None:
-        write_text(per_frame, frames_csv(evaluation))
-    if report is not None:
-        write_text(report, html_report(evaluation, provenance))
-    if as_json:
-        typer.echo(json.dumps(report_dict(evaluation, provenance), indent=2, allow_nan=False))
-    else:
-        _print_tables(evaluation)
 
 
 def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Sequence[LabeledRecord]:
@@ -105,6 +124,65 @@ def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Seq
     return records
 
 
+def _provenance(
+    records: Sequence[LabeledRecord],
+    *,
+    weights: Path,
+    card: ModelCard,
+    network: NetworkChoice,
+    device: str,
+    labeled: Path | None,
+    split: Path | None,
+    root: Path | None,
+) -> Provenance:
+    from endoseg_cli import __version__
+    from endoseg_cli.evaluation.provenance import Provenance, digest_file, digest_records
+
+    folder = labeled or root or (split and split.parent)
+    return Provenance(
+        endoseg_version=__version__,
+        weights=str(weights),
+        weights_sha256=digest_file(weights),
+        model_card=asdict(card),
+        network=network,
+        device=device,
+        labeled=str(folder),
+        split=f"val list of {split}" if split else "all frames",
+        data_sha256=digest_records(records),
+    )
+
+
+def _predictors(bundle: Bundle, network: NetworkChoice, device: str, batch_size: int) -> list[Predictor]:
+    """Return one predictor for each network asked for, so that each can be scored alone."""
+    from endoseg_cli.inference.predictor import Predictor
+
+    every: tuple[NetworkChoice, ...] = ("1", "2")
+    numbers = every[: len(bundle.networks)] if network == "both" else (network,)
+    # fp32 everywhere: a number must not depend on the kind of device
+    return [
+        Predictor(bundle, device=device, precision="fp32", network=number, batch_size=batch_size) for number in numbers
+    ]
+
+
+def _as_predict(predictors: Sequence[Predictor]) -> Predict:
+    """Join the predictors into what `evaluate` asks for: mean and single probabilities (H, W) of any lesion class."""
+    import numpy as np
+
+    from endoseg_cli.evaluation.evaluate import FramePrediction
+
+    def predict(frames: Sequence[NDArray[np.uint8]]) -> list[FramePrediction]:
+        maps = zip(*(predictor.predict_any_size(frames) for predictor in predictors), strict=True)
+        return [
+            FramePrediction(
+                probability=np.mean(each, axis=0, dtype=np.float32).max(axis=0),
+                networks=tuple(alone.max(axis=0) for alone in each) if len(each) > 1 else (),
+            )
+            for each in maps
+        ]
+
+    return predict
+
+
 def _evaluate(records: Sequence[LabeledRecord], predict: Predict, config: EvaluationConfig) -> Evaluation:
     """Evaluate with a progress bar on stderr."""
     from endoseg_cli.evaluation.evaluate import evaluate as evaluate_frames
@@ -113,6 +191,27 @@ def _evaluate(records: Sequence[LabeledRecord], predict: Predict, config: Evalua
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("frames", total=len(records))
         return evaluate_frames(records, predict, config, on_frame=lambda _: progress.advance(task))
+
+
+def _print(evaluation: Evaluation, provenance: Provenance, *, as_json: bool) -> None:
+    """Print one JSON object, or the tables, on stdout."""
+    from endoseg_cli.evaluation.report import report_dict
+
+    if as_json:
+        typer.echo(json.dumps(report_dict(evaluation, provenance), indent=2, allow_nan=False))
+    else:
+        _print_tables(evaluation)
+
+
+def _write(evaluation: Evaluation, provenance: Provenance, per_frame: Path | None, report: Path | None) -> None:
+    from endoseg_cli.evaluation.html_report import html_report
+    from endoseg_cli.evaluation.output import write_text
+    from endoseg_cli.evaluation.report import frames_csv
+
+    if per_frame is not None:
+        write_text(per_frame, frames_csv(evaluation))
+    if report is not None:
+        write_text(report, html_report(evaluation, provenance))
 
 
 def _print_tables(evaluation: Evaluation) -> None:

@@ -58,12 +58,14 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return mask
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_], *, compression: int = 3) -> None:
-    """Write (H, W, 3) RGB, (H, W) grey, or a bool mask (as 0/255) as PNG; the name appears once the file is whole.
+def write_png(
+    path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.bool_], *, compression: int = 3
+) -> None:
+    """Write (H, W, 3) RGB, (H, W) grey of 8 or 16 bits, or a bool mask (as 0/255), atomically.
 
     `compression` runs from 0 (fast) to 9 (small). Raises OutputError.
     """
-    picture = pixels.astype(np.uint8) * 255 if pixels.dtype == np.bool_ else np.asarray(pixels, dtype=np.uint8)
+    picture = np.asarray(pixels.astype(np.uint8) * 255 if pixels.dtype == np.bool_ else pixels)
     if picture.ndim == 3:
         picture = _rgb(picture)  # the same swap leads back to OpenCV's BGR
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])

@@ -55,6 +55,12 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     if not summary.empty_frames:
         found.append("Every frame has a lesion: how often the model sees lesions where there are none is not measured.")
+    if summary.empty_frames and summary.frames_with_lesion:
+        found.append(
+            f"A model that never predicts anything would score a mean Dice of "
+            f"{summary.empty_frames / summary.frames:.3f} here, the share of frames without lesion: look at the Dice "
+            "over frames with lesion beside it."
+        )
     if 0 < summary.frames_with_lesion < 30:
         found.append(f"Only {summary.frames_with_lesion} frames have a lesion; means over so few frames are uncertain.")
     return found
@@ -62,9 +68,14 @@ def notes(evaluation: Evaluation) -> list[str]:
 
 def sweep_note(evaluation: Evaluation) -> str:
     """Return the warning that belongs to the best threshold."""
-    sweep = evaluation.sweep
+    sweep, with_lesion = evaluation.sweep, evaluation.sweep.best_with_lesion
+    over_lesions = (
+        f" (over frames with lesion: {sweep.dice_with_lesion[with_lesion]:.3f} at {sweep.thresholds[with_lesion]:.3f})"
+        if with_lesion is not None
+        else ""
+    )
     return (
-        f"The best mean Dice, {sweep.dice[sweep.best]:.3f}, is at threshold {sweep.thresholds[sweep.best]:.3f}. A "
-        "threshold chosen on the frames it is then reported on is optimistic: choose it on validation data, and report "
-        "it on others."
+        f"The best mean Dice, {sweep.dice[sweep.best]:.3f}, is at threshold {sweep.thresholds[sweep.best]:.3f}"
+        f"{over_lesions}. A threshold chosen on the frames it is then reported on is optimistic: choose it on "
+        "validation data, and report it on others."
     )

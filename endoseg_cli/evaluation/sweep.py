@@ -55,7 +55,15 @@ class Sweep:
     @property
     def best(self) -> int:
         """Index of the threshold with the highest mean Dice; of equals, the one nearest to 0.5."""
-        rivals = np.flatnonzero(self.dice >= np.max(self.dice) - 1e-12)
+        return self._highest(self.dice)
+
+    @property
+    def best_with_lesion(self) -> int | None:
+        """The same for the mean Dice over the frames with a lesion; None if no frame has one."""
+        return None if np.isnan(self.dice_with_lesion).any() else self._highest(self.dice_with_lesion)
+
+    def _highest(self, dice: NDArray[np.float64]) -> int:
+        rivals = np.flatnonzero(dice >= np.max(dice) - 1e-12)
         return int(rivals[np.argmin(np.abs(self.thresholds[rivals] - 0.5))])
 
 

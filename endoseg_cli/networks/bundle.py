@@ -95,7 +95,7 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder and its free space") from error
+        raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder's free space") from error
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -125,7 +125,7 @@ def _read_header(path: Path) -> tuple[ModelCard, dict[str, tuple[tuple[int, ...]
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            slices = {name: file.get_slice(name) for name in file.keys()}
             shapes = {name: (tuple(piece.get_shape()), str(piece.get_dtype())) for name, piece in slices.items()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(
@@ -147,9 +147,10 @@ def _parse_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path} has unreadable metadata: {error}", hint="fetch or copy it again") from error
     if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
         raise WeightsError(
             f"{path} has format version {version}, this endoseg {__version__} reads version {FORMAT_VERSION}",
-            hint="update endoseg" if isinstance(version, int) and version > FORMAT_VERSION else "train or import it again",
+            hint="update endoseg" if newer else "train or import it again",
         )
     try:
         return _card_from_dict(values)
@@ -201,7 +202,9 @@ def _check_tensors(
 def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{path}: tensor {prefix}{name} holds values that are not finite", hint="use another model")
+            raise WeightsError(
+                f"{path}: tensor {prefix}{name} holds values that are not finite", hint="use another file"
+            )
 
 
 def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, get_args, Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 EncoderName = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
 ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
-
-
-class Encoder(Protocol):
-    """A network that turns a picture into five feature maps of strides 2, 4, 8, 16 and 32."""
-
-    out_channels: tuple[int, int, int, int, int]
-    """Channels of the five feature maps, finest first."""
-
-    def __call__(self, image: Tensor) -> list[Tensor]: ...
 
 
 class BasicBlock(nn.Module):
@@ -129,7 +120,15 @@ class MobileNetV2Encoder(nn.Module):
     """MobileNetV2 up to its last bottleneck (320 channels); the 1,280-channel classifier layer is left out."""
 
     # (expansion, channels, blocks, stride) of torchvision's mobilenet_v2
-    _SETTINGS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    _SETTINGS = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
     # index of the last block at each stride 2, 4, 8, 16, 32
     _STAGE_ENDS = (1, 3, 6, 13, 17)
 
@@ -161,7 +160,7 @@ def _initialise(encoder: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build_encoder(name: EncoderName) -> Encoder:
+def build_encoder(name: EncoderName) -> ResNetEncoder | MobileNetV2Encoder:
     """Return the encoder called `name`, randomly initialised (He et al. 2015) from torch's generator."""
     match name:
         case "resnet18":

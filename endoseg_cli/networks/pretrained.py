@@ -1,4 +1,4 @@
-"""Start an encoder from a state dict on disk."""
+"""Start an encoder from a state dict on disk, or a whole network from a model file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, WeightsError
+from endoseg_cli.networks.bundle import load_bundle
 from endoseg_cli.networks.unet import UNet
 
 # Parts of an ImageNet classifier that a U-Net has no use for.
@@ -37,6 +38,18 @@ def load_encoder_weights(network: UNet, path: Path) -> None:
             found_shape, shape = tuple(state[name].shape), tuple(own[name].shape)
             raise WeightsError(f"{path}: tensor {name} has shape {found_shape}, expected {shape}", hint=hint)
         own[name].copy_(state[name])
+
+
+def load_network_weights(network: UNet, number: int, path: Path) -> None:
+    """Load network `number` (from 0) of a model file; raises WeightsError unless its architecture is the same."""
+    bundle = load_bundle(path)
+    if bundle.card.architecture != network.config:
+        raise WeightsError(
+            f"{path} holds {bundle.card.architecture}, expected {network.config}",
+            hint="give --encoder and --decoder-channels as that model has them",
+        )
+    source = bundle.networks[number % len(bundle.networks)]
+    network.load_state_dict(source.state_dict())
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:

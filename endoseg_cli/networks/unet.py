@@ -121,7 +121,8 @@ class UNet(nn.Module):
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Return the five feature maps of the padded picture, strides 2 to 32, finest first."""
-        return self.encoder(pad_to_stride(image))
+        features: list[Tensor] = self.encoder(pad_to_stride(image))
+        return features
 
     def decode(self, features: Sequence[Tensor], dropout_masks: DropoutMasks | None = None) -> Tensor:
         """Return logits (B, C, 32 ceil(H/32), 32 ceil(W/32)) from the encoder's feature maps."""
@@ -170,9 +171,8 @@ class UNet(nn.Module):
 
 def _bottleneck_reducer(channels: int) -> nn.Sequential:
     half, quarter = channels // 2, channels // 4
-    return nn.Sequential(
-        nn.Conv2d(channels, half, 1), nn.BatchNorm2d(half), nn.ReLU(inplace=True), nn.Conv2d(half, quarter, 1), nn.ReLU()
-    )
+    squeeze = [nn.Conv2d(channels, half, 1), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
+    return nn.Sequential(*squeeze, nn.Conv2d(half, quarter, 1), nn.ReLU())
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ def render_stills(out: Path, count: int, config: PhantomConfig, *, progress: Pro
     for index in range(count):
         still = render_still(config, index)
         name = f"{config.scene}-{config.seed:04d}-{index:05d}"
-        write_picture(out / "images" / f"{name}.png", cv2.cvtColor(still.picture, cv2.COLOR_RGB2BGR))
+        write_picture(out / "images" / f"{name}.png", still.picture[..., ::-1])
         write_picture(out / "masks" / f"{name}.png", still.mask)
         records.append({"name": name, **_facts(still)})
         if progress is not None:

@@ -86,7 +86,7 @@ def _bent(light: Array, columns: Array, rows: Array) -> Array:
 
 def _clouds(shape: tuple[int, ...], variant: int, shift: tuple[float, float]) -> Array:
     """Smooth moving noise (H, W), about zero mean and unit deviation."""
-    tile = mucosa_tile(variant).levels[3][..., 0]
+    tile = mucosa_tile(variant).levels[4][..., 0]
     rows, columns = (int(part * tile.shape[0]) % tile.shape[0] for part in shift)
     rolled = np.roll(tile, (rows, columns), (0, 1))
     return np.asarray(cv2.resize(rolled, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32)
@@ -128,7 +128,7 @@ def _wash_out(light: Array, level: float, elapsed: float, rng: np.random.Generat
     bent = blurred(bent, 0.006 * level * max(height, width))
     run = 0.25 * max(height, width)
     streaks = smear(first + 0.5 * second, (run * np.cos(heading), run * np.sin(heading)))
-    water = smooth_step(0.9 - 1.4 * level, 3.0 - 1.6 * level, 1.5 * streaks + 0.3 * first)[..., None]
+    water = 0.9 * smooth_step(-0.2 - 0.9 * level, 2.6 - 0.9 * level, 1.4 * streaks + 0.5 * first)[..., None]
     white = np.asarray((1.15, 1.1, 1.0), np.float32)
     return np.asarray(bent + water * (0.9 * white - 0.6 * bent) + np.float32(0.12 * level), np.float32)
 
@@ -151,7 +151,7 @@ def _bubbles(light: Array, level: float, elapsed: float, rng: np.random.Generato
         source_x, source_y = np.where(inside, x + dx * bend, source_x), np.where(inside, y + dy * bend, source_y)
         gain *= np.where(inside, 1.08 - 0.5 * smooth_step(0.8, 0.97, reach), 1)
         spot = np.hypot(dx + 0.4 * radius, dy + 0.45 * radius) / max(1.0, 0.12 * radius)
-        shine += inside * (0.5 * np.exp(-(((reach - 0.9) / 0.05) ** 2)) + 1.6 * np.exp(-(spot**2)))
+        shine += inside * (0.32 * np.exp(-(((reach - 0.9) / 0.05) ** 2)) + 1.6 * np.exp(-(spot**2)))
     bent = _bent(light, source_x, source_y)
     return np.asarray(bent * gain[..., None] + shine[..., None], np.float32)
 

@@ -124,7 +124,7 @@ def random_polyp(rng: np.random.Generator, tube: Tube, depth: float, angle: floa
         bodies=bodies,
         stalk=float(rng.uniform(0.28, 0.45)) if kind == "stalked" else 0.0,
         melt=float(rng.uniform(0.25, 0.4) if kind == "flat" else rng.uniform(0.05, 0.22)),
-        ripple=float(rng.uniform(0.0, 0.08)),
+        ripple=float(rng.uniform(0.0, 0.055)),
         colour=np.clip(wall * np.clip(tint, 0.55, 1.35), 0.02, 0.95).astype(np.float32),
         pits=float(rng.normal(0.08, 0.1)),
         gloss=float(rng.uniform(0.3, 1.1)),
@@ -162,7 +162,7 @@ def _bodies(rng: np.random.Generator, kind: str) -> Array:
     if kind == "stalked":
         head = (*rng.normal(0, 0.5, 2).clip(-0.8, 0.8), rng.uniform(0.9, 1.4))
         return np.asarray([[head, (*across * 0.9, rng.uniform(0.7, 1.0))]], np.float32)
-    bodies = [[(0, 0, rng.uniform(0.1, 0.5)), (*across, rng.uniform(0.6, 1.0))]]
+    bodies = [[(0, 0, rng.uniform(-0.1, 0.4)), (*across, rng.uniform(0.5, 0.95))]]
     for _ in range(int(rng.integers(2, 7)) if kind == "lobed" else int(rng.integers(0, 2))):
         turn, lift = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.9)
         centre = (0.75 * np.cos(turn) * across[0], 0.75 * np.sin(turn) * across[1], lift)

@@ -11,7 +11,7 @@ from endoseg_cli.phantom.tables import Array, blurred, sample_table, smooth_step
 
 LENGTH = 14.0
 """Length of every tube along z; its typical radius is 1."""
-_DEPTHS, _ANGLES, _FINE = 560, 160, 16
+_DEPTHS, _ANGLES, _FINE = 560, 128, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,8 @@ def _press_fold(radius: Array, rng: np.random.Generator, position: float, corner
         return
     ridge = position + np.float32(tilt) * np.cos(angle + np.float32(rng.uniform(0, 6.3)))
     offset = depth[:, window] - ridge
-    profile = np.exp(-((np.abs(offset) / np.where(offset > 0, 0.6 * width, 1.3 * width)) ** 1.6))
+    scaled = offset * np.where(offset > 0, np.float32(1 / (0.6 * width)), np.float32(1 / (1.3 * width)))
+    profile = np.exp(-scaled * scaled)
     inner = 1.05 - strength * rng.uniform(0.7, 1.3) * _lips(rng, angle - np.float32(corner))
     if rng.random() < 0.45:
         crescent = smooth_step(-0.9, 0.6, np.cos(angle - np.float32(rng.uniform(0, 6.3))))
@@ -154,7 +155,8 @@ def _lips(rng: np.random.Generator, angle: Array) -> Array:
 def _dome(depth: Array, end: float, length: float) -> Array:
     reach = np.clip((depth - (end - length)) / length, 0, 1)
     swell = 1 + 0.35 * smooth_step(0, 0.5, np.asarray(reach, np.float32))
-    return np.asarray(swell * np.sqrt(np.maximum(1 - reach**2, 0)) - 0.02 * (reach >= 1), np.float32)
+    closed = np.maximum(depth - end, 0)  # goes on falling, so that the tip's slope faces the camera
+    return np.asarray(swell * np.sqrt(np.maximum(1 - reach**2, 0)) - 2 * closed, np.float32)
 
 
 def _centre_line(rng: np.random.Generator, bend: float) -> Array:

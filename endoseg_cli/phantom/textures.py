@@ -80,7 +80,7 @@ def foam_tile(variant: int) -> Tile:
     for _ in range(260):
         radius = float(np.clip(rng.lognormal(2.4, 0.6), 5, 58))
         _draw_bubble(layers, rng.uniform(0, TILE, 2), radius, rng)
-    return _tile(*(blurred(layer, 0.7) for layer in layers))
+    return _tile(*(_blurred_tile(layer, 0.7) for layer in layers))
 
 
 def spectral_noise(rng: np.random.Generator, slope: float, low: float, high: float) -> Array:
@@ -108,6 +108,11 @@ def _slopes(height: Array) -> tuple[Array, Array]:
     return along_u / scale, along_v / scale
 
 
+def _blurred_tile(tile: Array, sigma: float) -> Array:
+    edge = 4 * round(sigma + 1)
+    return blurred(np.pad(tile, edge, mode="wrap"), sigma)[edge:-edge, edge:-edge]
+
+
 def _vessels(rng: np.random.Generator) -> Array:
     canvas = np.zeros((TILE, TILE), np.float32)
     deep = np.zeros_like(canvas)
@@ -115,7 +120,7 @@ def _vessels(rng: np.random.Generator) -> Array:
         _grow(deep, rng, rng.uniform(0, TILE, 2), rng.uniform(0, 2 * np.pi), rng.uniform(2.5, 4.5), 4)
     for _ in range(22):
         _grow(canvas, rng, rng.uniform(0, TILE, 2), rng.uniform(0, 2 * np.pi), rng.uniform(1.0, 2.4), 4)
-    both = np.maximum(0.7 * blurred(deep, 2.5), blurred(canvas, 0.9))
+    both = np.maximum(0.7 * _blurred_tile(deep, 2.5), _blurred_tile(canvas, 0.9))
     return np.asarray(np.clip(both, 0, 1), np.float32)
 
 

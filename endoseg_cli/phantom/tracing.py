@@ -46,7 +46,8 @@ def trace(scene: Scene, pose: Pose, directions: Array, pixel: float) -> Hits:
     wall = _CAUTION * scene.tube.clearance(points)
     gaps = [lesion.distance(points) for lesion in scene.lesions]
     shares = [
-        _share(np.min([wall, *gaps[:i], *gaps[i + 1 :]], axis=0), gaps[i], each) for i, each in enumerate(scene.lesions)
+        _share(np.min([wall, *gaps[:index], *gaps[index + 1 :]], axis=0), gaps[index], lesion)
+        for index, lesion in enumerate(scene.lesions)
     ]
     relative = [gap / np.float32(lesion.radius) for gap, lesion in zip(gaps, scene.lesions, strict=True)]
     nearest = np.min(gaps, axis=0) if gaps else np.full_like(distance, FAR)

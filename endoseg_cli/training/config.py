@@ -20,8 +20,10 @@ class TrainConfig:
     """Width of the five decoder blocks, coarsest first."""
     dropout: float = 0.1
     """Probability of Dropout2d in the decoder."""
-    encoder_weights: str = "imagenet"
-    """What the encoders start from: imagenet, none, or a file with a state dict."""
+    encoder_weights: str = "none"
+    """What the encoders start from: none, or a file with a state dict."""
+    start_from: str | None = None
+    """Model file whose weights both networks start from; its architecture must be this one."""
     size: tuple[int, int] = (256, 256)
     """Height and width that frames are resized to."""
     batch_size: int = 24

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from endoseg_cli.training.precision import at_least_float32
+
 
 def supervised_terms(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
     """Return the terms of one network's loss on labelled frames, each a scalar.
@@ -27,7 +29,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     The sums run over the whole batch, so frames without a lesion still push their probabilities down, and the loss
     stays finite in a batch that has no lesion at all.
     """
-    probability = torch.sigmoid(logits)
+    probability = torch.sigmoid(at_least_float32(logits))
     pixels = (0, 2, 3)
     overlap = (probability * target).sum(pixels)
     total = probability.sum(pixels) + target.sum(pixels)

@@ -18,7 +18,7 @@ from endoseg_cli.data.datasets import LabeledBatch, LabeledBatches
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.errors import TrainingError, UsageError
 from endoseg_cli.networks.bundle import IMAGENET_MEAN, IMAGENET_STD
-from endoseg_cli.networks.pretrained import load_encoder_weights
+from endoseg_cli.networks.pretrained import load_encoder_weights, load_network_weights
 from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.checkpoint import load_checkpoint, save_checkpoint
 from endoseg_cli.training.config import TrainConfig
@@ -62,8 +62,8 @@ class ValidationRecord:
 class Trainer:
     """A training run that can be stopped at any step and continued to the same result.
 
-    `frames` is the labelled set, `validation` the set on which each network's best weights are chosen; checkpoints go to
-    `folder`. Raises TrainingError when a loss is no longer finite; the last good checkpoint stays.
+    `frames` is the labelled set, `validation` the set on which each network's best weights are chosen; checkpoints go
+    to `folder`. Raises TrainingError when a loss is no longer finite; the last good checkpoint stays.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Trainer:
         logits = network.decode(features, network.sample_dropout_masks(len(images)))[..., :height, :width]
         terms = supervised_terms(logits, masks)
         optimiser.zero_grad(set_to_none=True)
-        (terms["supervised"] + self.config.dice_weight * terms["dice"]).backward()
+        torch.autograd.backward(terms["supervised"] + self.config.dice_weight * terms["dice"])
         return {name: term.detach() for name, term in terms.items()}
 
     def learning_rate(self, step: int) -> float:
@@ -175,7 +175,9 @@ class Trainer:
     def _build_network(self, number: int) -> UNet:
         torch.manual_seed(self.config.seed * NETWORKS + number)
         network = UNet(self.config.network)
-        if self.config.encoder_weights != "none":
+        if self.config.start_from is not None:
+            load_network_weights(network, number, Path(self.config.start_from))
+        elif self.config.encoder_weights != "none":
             load_encoder_weights(network, Path(self.config.encoder_weights))
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -200,7 +202,9 @@ class Trainer:
         return self.config.validate_every or self.steps_per_epoch
 
     def _validate(self, terms: Mapping[str, float]) -> ValidationRecord:
-        scores = tuple(validate(network, self.validation, self.config.size, self.normalise) for network in self.networks)
+        scores = tuple(
+            validate(network, self.validation, self.config.size, self.normalise) for network in self.networks
+        )
         improved = tuple(score.dice > best for score, best in zip(scores, self.best, strict=True))
         for number, (network, score) in enumerate(zip(self.networks, scores, strict=True), start=1):
             if improved[number - 1]:

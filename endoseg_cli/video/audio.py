@@ -25,15 +25,13 @@ class AudioCopy:
     Create it before the output's header is written; then call `copy_until` with the time of each video frame.
     """
 
-    def __init__(
-        self, info: VideoInfo, output: OutputContainer, *, span: tuple[float | None, float | None], shift: Fraction
-    ) -> None:
-        """`span` is the first (included) and last (excluded) second to copy, `shift` is added to all timestamps."""
+    def __init__(self, info: VideoInfo, output: OutputContainer, *, span: tuple[float | None, float | None]) -> None:
+        """`span` is the first (included) and last (excluded) second to copy, on the input's clock."""
         self.warnings: list[str] = []
         """What could not be carried over, one sentence each."""
         self._output = output
-        self._first, self._end = span[0] or -math.inf, math.inf if span[1] is None else span[1]
-        self._shift = shift
+        self._first = -math.inf if span[0] is None else span[0]
+        self._end = math.inf if span[1] is None else span[1]
         self._source: InputContainer = open_container(info.path)
         self._targets = dict(self._accepted())
         self._filters = self._raw_aac()
@@ -41,12 +39,15 @@ class AudioCopy:
         self._packets = self._wanted()
         self._next: tuple[float, av.Packet[Stream]] | None = next(self._packets, None)
 
-    def copy_until(self, seconds: float) -> None:
-        """Mux all packets up to a time (of the input's clock); damaged sound ends there, with a warning."""
+    def copy_until(self, seconds: float, *, origin: Fraction) -> None:
+        """Mux all packets up to a time, both on the input's clock, `origin` seconds earlier than they are there.
+
+        Sound that the container refuses halfway ends there, with a warning.
+        """
         while self._next is not None and self._next[0] <= seconds:
             time, packet = self._next
             try:
-                self._mux(packet)
+                self._mux(packet, origin)
                 self._next = next(self._packets, None)
             except _REFUSED as error:
                 self.warnings.append(f"the sound ends at {time:.2f} s: {error.strerror}")
@@ -94,24 +95,21 @@ class AudioCopy:
             self.warnings.append(f"the sound could not be read to its end: {error.strerror}")
 
     def _follows(self, packet: av.Packet[Stream]) -> bool:
-        """Refuse packets that do not move on in time, as muxers do, and those before 0 in Matroska.
-
-        Matroska has no time before 0; FFmpeg would move the whole video instead of dropping an encoder's priming.
-        """
+        """Refuse packets that do not move on in time, as muxers do."""
         assert packet.dts is not None
-        shift = round(self._shift / packet.time_base)
-        if self._output.format.name == "matroska" and packet.dts + shift < 0:
-            return False
         if packet.dts <= self._last_dts.get(packet.stream_index, packet.dts - 1):
             return False
         self._last_dts[packet.stream_index] = packet.dts
         return True
 
-    def _mux(self, packet: av.Packet[Stream]) -> None:
-        shift = round(self._shift / packet.time_base)
+    def _mux(self, packet: av.Packet[Stream], origin: Fraction) -> None:
         assert packet.dts is not None and packet.pts is not None
-        packet.dts += shift
-        packet.pts += shift
+        moved = round(origin / packet.time_base)
+        packet.dts -= moved
+        packet.pts -= moved
+        # Matroska has no time before 0; FFmpeg would move the video too, instead of dropping an encoder's priming.
+        if packet.dts < 0 and self._output.format.name == "matroska":
+            return
         index = packet.stream_index
         for ready in self._filters[index].filter(packet) if index in self._filters else [packet]:
             ready.stream = self._targets[index]

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import NamedTuple, cast
 
 import av
 from av.video.stream import VideoStream
@@ -36,8 +36,18 @@ class DecodedFrame:
     """Timestamp in ticks of the stream's time base, strictly increasing."""
     damaged: bool
     """Whether the decoder had to guess parts of it."""
+    interlaced: bool
+    """Whether it was interlaced before it came here."""
     picture: av.VideoFrame
     """The picture; only the iterating thread may touch it."""
+
+
+class _Stamp(NamedTuple):
+    """What is known of a frame before it is deinterlaced, which loses it."""
+
+    pts: int
+    damaged: bool
+    interlaced: bool
 
 
 class Decoder:
@@ -58,7 +68,9 @@ class Decoder:
             self.container.close()
             raise
         first = self._first
-        self.info: VideoInfo = describe(path, self.container, self.stream, first.picture, first.pts)
+        self.info: VideoInfo = describe(
+            path, self.container, self.stream, first.picture, first_pts=first.pts, interlaced=first.interlaced
+        )
 
     def __enter__(self) -> Decoder:
         return self
@@ -85,16 +97,16 @@ class Decoder:
         self.container, self.stream = open_video(self.path)
         self.stream.thread_type = "AUTO"
         self.stream.thread_count = self._threads
-        self._restart(first_index=0)
+        self._restart()
 
-    def _restart(self, *, first_index: int) -> None:
+    def _restart(self) -> None:
         """Set everything that depends on the position in the file."""
         time_base = time_base_of(self.stream)
         self._clock = TimestampRepair(time_base, self.stream.average_rate)
         self._deinterlacer = Deinterlacer(time_base, self._threads)
         self._last_end: int | None = None
         self._cause = ""
-        self._frames = self._numbered(first_index)
+        self._frames = self._numbered()
 
     def _first_frame(self) -> DecodedFrame:
         frame = next(self._frames, None)
@@ -113,9 +125,9 @@ class Decoder:
             return None
         margin = round(SEEK_MARGIN_SECONDS / self.info.time_base)
         self.container.seek(max(from_pts - margin, self._first.pts), stream=self.stream, backward=True)
-        self._restart(first_index=0)
+        self._restart()
         landed = next(self._frames, None)
-        if landed is None or landed.pts > from_pts:
+        if landed is None or landed.pts >= from_pts:  # too late: FFmpeg seeks by decoding time
             self.container.close()
             self._open()
             return None
@@ -130,10 +142,11 @@ class Decoder:
             else:
                 self.damage = Damage()
 
-    def _numbered(self, index: int) -> Generator[DecodedFrame]:
-        waiting: deque[tuple[int, bool]] = deque()  # timestamps of frames inside the deinterlacer
+    def _numbered(self) -> Generator[DecodedFrame]:
+        index = 0
+        waiting: deque[_Stamp] = deque()  # of the frames inside the deinterlacer
         for frame in self._decoded():
-            waiting.append((self._timestamp(frame), frame.is_corrupt))
+            waiting.append(_Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame))
             for picture in self._deinterlacer.push(frame):
                 yield self._finished(index, waiting.popleft(), picture)
                 index += 1
@@ -149,10 +162,9 @@ class Decoder:
         self.damage.repaired_timestamps = self._clock.repaired
         return pts
 
-    def _finished(self, index: int, stamp: tuple[int, bool], picture: av.VideoFrame) -> DecodedFrame:
-        pts, damaged = stamp
-        self.damage.concealed_frames += damaged
-        return DecodedFrame(index=index, pts=pts, damaged=damaged, picture=picture)
+    def _finished(self, index: int, stamp: _Stamp, picture: av.VideoFrame) -> DecodedFrame:
+        self.damage.concealed_frames += stamp.damaged
+        return DecodedFrame(index=index, picture=picture, **stamp._asdict())
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         failures = 0
@@ -165,7 +177,7 @@ class Decoder:
                 continue
             try:
                 frames = packet.decode()
-            except (av.error.EOFError, av.error.MemoryError):
+            except av.error.MemoryError:
                 raise
             except av.error.FFmpegError as error:
                 failures += 1

@@ -66,7 +66,13 @@ class VideoInfo:
 
 
 def describe(
-    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, first_pts: int
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    first: av.VideoFrame,
+    *,
+    first_pts: int,
+    interlaced: bool,
 ) -> VideoInfo:
     """Collect the properties from the opened file and its first decoded frame."""
     rate = stream.average_rate or stream.guessed_rate
@@ -86,7 +92,7 @@ def describe(
         estimated_frames=round(duration * rate) if duration and rate else None,
         pixel_format=first.format.name,
         bit_depth=max((component.bits for component in first.format.components), default=8),
-        interlaced=first.interlaced_frame,
+        interlaced=interlaced,
         has_audio=bool(container.streams.audio),
         colour=tags_of(first),
     )

@@ -21,7 +21,7 @@ def frames_before(info: VideoInfo, stream_index: int, pts: int) -> int | None:
     near = float((pts - info.first_pts) * info.time_base) < _SEEK_FROM_SECONDS
     if near or info.codec not in _ONE_PACKET_A_FRAME or not any(name in info.container for name in _SEEKABLE):
         return None
-    count = 0
+    count, reached = 0, False
     try:
         with open_container(info.path) as container:
             for packet in container.demux(container.streams[stream_index]):
@@ -30,6 +30,7 @@ def frames_before(info: VideoInfo, stream_index: int, pts: int) -> int | None:
                 if packet.dts > pts:
                     return count
                 count += packet.pts < pts and not packet.is_discard
+                reached = reached or packet.pts >= pts
     except av.error.FFmpegError:
         return None
-    return None
+    return count if reached else None

@@ -69,18 +69,8 @@ def _open(path: Path) -> InputContainer:
 
 
 def _explain(path: Path, error: Exception) -> InputError:
-    """Open the file once more with FFmpeg's log on, only to learn the cause."""
-    with av.logging.Capture() as lines:
-        level = av.logging.get_level()
-        av.logging.set_level(av.logging.ERROR)
-        try:
-            _open(path).close()
-        except (av.error.FFmpegError, OSError, ValueError):
-            pass
-        finally:
-            av.logging.set_level(level)
-    causes = [message.strip() for _, _, message in lines if message.strip()]
-    if any("moov atom not found" in cause for cause in causes):
+    causes = _log_of_opening(path)
+    if _is_mp4(path) and any("moov atom not found" in cause for cause in causes):
         return InputError(
             f"the video was cut off before its index was written ('moov' is missing): {path}",
             hint="copy the whole file again, or repair the recording with a tool such as untrunc",
@@ -90,8 +80,31 @@ def _explain(path: Path, error: Exception) -> InputError:
     return InputError(f"not a video, or damaged from the start: {path}{_because(causes)}", hint=_NOT_VIDEO_HINT)
 
 
+def _log_of_opening(path: Path) -> list[str]:
+    """Open the file once more with FFmpeg's log on, only to learn why that fails."""
+    level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+    with av.logging.Capture() as lines:
+        av.logging.set_level(av.logging.ERROR)
+        av.logging.set_skip_repeated(False)  # else the second bad file of a batch has no cause
+        try:
+            _open(path).close()
+        except (av.error.FFmpegError, OSError, ValueError):
+            pass
+        finally:
+            av.logging.set_level(level)
+            av.logging.set_skip_repeated(skips_repeated)
+    return [message.strip() for _, _, message in lines if message.strip()]
+
+
+def _is_mp4(path: Path) -> bool:
+    """Whether a file begins as MP4 and QuickTime do; FFmpeg takes any text named .mp4 for one."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] in (b"ftyp", b"mdat", b"wide", b"free", b"skip")
+
+
 def _because(causes: list[str]) -> str:
-    return f" ({causes[-1].splitlines()[0]})" if causes else ""
+    useful = [cause for cause in causes if "moov" not in cause]
+    return f" ({useful[-1].splitlines()[0]})" if useful else ""
 
 
 def _choose_stream(path: Path, container: InputContainer) -> VideoStream:

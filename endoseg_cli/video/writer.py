@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Self
 import av
 import numpy as np
 
-from endoseg_cli.errors import OutputError
+from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.video.audio import AudioCopy
 from endoseg_cli.video.colour import BT709, ColourTags
 from endoseg_cli.video.encoder import EncoderSettings, add_video_stream, open_output
@@ -21,6 +22,7 @@ from endoseg_cli.video.rotation import Pixels, stored
 from endoseg_cli.video.target import check_target, container_for, part_path
 
 _BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, and chroma without colour
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
 class _VideoWriter:
@@ -44,7 +46,7 @@ class _VideoWriter:
         self.frames_written = 0
         """How many frames were handed in so far."""
         self._info, self._settings = info, settings
-        self._origin = _origin(info, origin_pts, self.warnings)
+        self._origin = origin_pts
         self._closed = False
         with self._errors():
             self._output = open_output(self.part, container_for(path), info.time_base)
@@ -72,10 +74,12 @@ class _VideoWriter:
         if self._closed:
             return
         try:
+            if self.frames_written == 0:
+                raise OutputError(f"no frame was written to {self.part}", hint="check that the input has frames")
             with self._errors():
                 self._output.mux(self._stream.encode(None))
                 if self._audio is not None:
-                    self._audio.copy_until(float("inf"))
+                    self._audio.copy_until(math.inf, origin=self._origin * self._info.time_base)
                 self._close()
                 self.part.replace(self.path)
         except BaseException:
@@ -101,12 +105,22 @@ class _VideoWriter:
         self._output.close()
 
     def _encode(self, picture: av.VideoFrame, pts: int) -> None:
-        picture.pts, picture.time_base = pts - self._origin, self._info.time_base
+        if self.frames_written == 0:
+            self._avoid_negative(pts)
+        time_base = self._info.time_base
+        picture.pts, picture.time_base = pts - self._origin, time_base
         with self._errors():
             if self._audio is not None:
-                self._audio.copy_until(float(pts * self._info.time_base))
+                self._audio.copy_until(float(pts * time_base), origin=self._origin * time_base)
             self._output.mux(self._stream.encode(picture))
         self.frames_written += 1
+
+    def _avoid_negative(self, first_pts: int) -> None:
+        """Begin at 0 if the first frame lay before it: containers drop such frames, or move them by themselves."""
+        if first_pts < self._origin:
+            moved = float((self._origin - first_pts) * self._info.time_base)
+            self.warnings.append(f"the timestamps began before 0; all were moved by {moved:.3f} s")
+            self._origin = first_pts
 
     def _picture(self) -> av.VideoFrame:
         return av.VideoFrame(self._settings.width, self._settings.height, self._settings.pixel_format)
@@ -191,8 +205,11 @@ class OverlayWriter(_VideoWriter):
             origin_pts=origin_pts,
         )
         if audio and info.has_audio:
-            shift = -self._origin * info.time_base
-            self._audio = AudioCopy(info, self._output, span=audio_span, shift=shift)
+            try:
+                self._audio = AudioCopy(info, self._output, span=audio_span)
+            except BaseException:
+                self.abort()
+                raise
 
     def write(self, planes: Planes, pts: int) -> None:
         """Append the picture of the frame at `pts` (ticks of the input's time base)."""
@@ -228,6 +245,10 @@ def _lossless_mask(info: VideoInfo, threads: int) -> EncoderSettings:
 
 
 def _h264_overlay(info: VideoInfo, crf: int, preset: str, threads: int) -> EncoderSettings:
+    if not 0 <= crf <= 51:
+        raise UsageError(f"expected an overlay quality (crf) of 0 to 51, found {crf}")
+    if preset not in _PRESETS:
+        raise UsageError(f"expected an x264 preset ({', '.join(_PRESETS)}), found '{preset}'")
     return EncoderSettings(
         codec="libx264",
         pixel_format="yuv420p",
@@ -237,12 +258,3 @@ def _h264_overlay(info: VideoInfo, crf: int, preset: str, threads: int) -> Encod
         options={"preset": preset, "crf": str(crf)},
         threads=threads,
     )
-
-
-def _origin(info: VideoInfo, origin_pts: int, warnings: list[str]) -> int:
-    """Return what to subtract from the timestamps, so that none is negative: containers drop or move such frames."""
-    if info.first_pts - origin_pts >= 0:
-        return origin_pts
-    moved = float(-(info.first_pts - origin_pts) * info.time_base)
-    warnings.append(f"timestamps begin before 0; all were moved by {moved:.3f} s")
-    return info.first_pts

@@ -61,6 +61,7 @@ def test_json_is_strict_and_carries_the_numbers(evaluation: Evaluation, provenan
     assert report["calibration"]["auroc"] == pytest.approx(evaluation.calibration.auroc)
     assert report["provenance"]["model_card"]["input_size"] == [64, 64]
     assert "1e-5" in report["definitions"]["Dice"]
+    assert any("never predicts anything would score a mean Dice of 0.250" in note for note in report["notes"])
 
 
 def test_undefined_numbers_are_null(records: list[LabeledRecord], predict: Predict, provenance: Provenance) -> None:

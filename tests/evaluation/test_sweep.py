@@ -65,6 +65,18 @@ def test_best_threshold_has_the_highest_dice_and_lies_nearest_to_one_half_among_
     assert 0.1 < timid.thresholds[timid.best] < 0.3
 
 
+def test_best_threshold_over_lesions_is_not_drawn_to_predicting_nothing() -> None:
+    truth = np.zeros((10, 10), bool)
+    truth[:2] = True
+    hard = (np.where(truth, 0.3, 0.2).astype(np.float32), truth)
+    false_alarm = (np.full((10, 10), 0.4, np.float32), np.zeros((10, 10), bool))
+    sweep = sweep_of([hard, false_alarm, false_alarm])
+    assert sweep.thresholds[sweep.best] >= 0.4
+    assert sweep.best_with_lesion is not None
+    assert 0.2 < sweep.thresholds[sweep.best_with_lesion] < 0.3
+    assert sweep_of([false_alarm]).best_with_lesion is None
+
+
 def test_scores_without_lesion_are_undefined_not_zero() -> None:
     sweep = sweep_of([(np.zeros((4, 4), np.float32), np.zeros((4, 4), bool))])
     assert np.isnan(sweep.sensitivity).all() and np.isnan(sweep.dice_with_lesion).all() and np.isnan(sweep.f1).all()

@@ -1,0 +1,83 @@
+"""The commands of `endoseg`, and the one place where errors become words on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from endoseg_cli import __version__
+from endoseg_cli.cli.check import check
+from endoseg_cli.cli.console import print_error
+from endoseg_cli.cli.evaluate import evaluate
+from endoseg_cli.cli.info import info
+from endoseg_cli.cli.phantom import phantom
+from endoseg_cli.cli.segment import segment
+from endoseg_cli.cli.train import train
+from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
+
+DEBUG_VARIABLE = "ENDOSEG_DEBUG"
+EPILOG = "Set ENDOSEG_DEBUG=1 to see the traceback of an error. Research use only; not for diagnosis."
+
+app = typer.Typer(
+    name="endoseg",
+    help="Segment lesions in endoscopy video, and train such models from few labelled frames.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"endoseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(rich_help_panel="Use a model")(segment)
+app.command(rich_help_panel="Use a model")(info)
+app.command(rich_help_panel="Train a model")(train)
+app.command(rich_help_panel="Train a model")(check)
+app.command(rich_help_panel="Train a model")(evaluate)
+app.command(rich_help_panel="Test data")(phantom)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; a user's error is a message and its exit code, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="endoseg")
+    except EndosegError as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        print_error(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        print_error(
+            f"internal error: {type(error).__name__}: {error}",
+            f"this is a fault in endoseg {__version__}; run again with {DEBUG_VARIABLE}=1 and report the traceback",
+        )
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that part files are closed properly before the process ends."""
+    raise SystemExit(TERMINATED_EXIT_CODE)

@@ -1,0 +1,137 @@
+"""What people see while a command runs: progress, plain lines where there is no terminal, errors, a summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from endoseg_cli.errors import EndosegError
+    from endoseg_cli.inference.outputs import Source
+    from endoseg_cli.inference.pipeline import Outcome, Progress
+
+PLAIN_LINE_SECONDS = 5.0
+"""How often progress is told where stderr is no terminal."""
+
+
+def print_error(message: str, hint: str | None = None) -> None:
+    """Print an error on stderr: one line that says what, one that says what to do."""
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(_one_line(message), err=True)
+    if hint:
+        typer.secho("hint: ", fg=typer.colors.CYAN, nl=False, err=True)
+        typer.echo(_one_line(hint), err=True)
+
+
+def print_warning(message: str) -> None:
+    """Print a warning on stderr."""
+    typer.secho("warning: ", fg=typer.colors.YELLOW, nl=False, err=True)
+    typer.echo(_one_line(message), err=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class SegmentConsole:
+    """Tells a segmentation job on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self._quiet, self._verbose = quiet, verbose
+        self._bar: Bar | None = None
+        self._task = None if quiet or not sys.stderr.isatty() else self._start_bar()
+        self._name = ""
+        self._told = 0.0
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """Say something that only `--verbose` wants to know."""
+        if self._verbose:
+            typer.echo(text, err=True)
+
+    def started(self, source: Source) -> None:
+        """Begin an input."""
+        self._name, self._told = source.path.name, time.monotonic()
+        if self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=None, description=self._name, rate="")
+
+    def progressed(self, progress: Progress) -> None:
+        """Tell how far a video has come."""
+        rate = progress.frames / max(progress.seconds, 1e-6)
+        if self._bar is not None and self._task is not None:
+            total = max(progress.total, progress.frames) if progress.total else None
+            self._bar.update(self._task, completed=progress.frames, total=total, rate=f"{rate:.1f} frames/s")
+        elif not self._quiet and time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
+            self._told = time.monotonic()
+            typer.echo(_plain_line(self._name, progress, rate), err=True)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Sum up an input."""
+        if not self._quiet:
+            typer.echo(_summary(outcome), err=True)
+        for warning in (*outcome.damage, *outcome.warnings):
+            print_warning(f"{outcome.targets.source.path}: {warning}")
+        if self._verbose:
+            typer.echo(_stage_line(outcome), err=True)
+
+    def failed(self, source: Source, error: EndosegError) -> None:
+        """Tell that one input of several failed."""
+        print_error(error.message, error.hint)
+
+    def kept(self, parts: Sequence[Path], frames: int) -> None:
+        """Tell what an interruption left."""
+        if parts:
+            print_warning(f"stopped early; {frames} frames are kept in {', '.join(str(part) for part in parts)}")
+
+    def _start_bar(self) -> TaskID:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        return self._bar.add_task("", total=None, rate="")
+
+
+def _plain_line(name: str, progress: Progress, rate: float) -> str:
+    total = f" of about {progress.total}" if progress.total else ""
+    left = f", {_duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
+    return f"{name}: {progress.frames}{total} frames, {rate:.1f} frames/s{left}"
+
+
+def _summary(outcome: Outcome) -> str:
+    rate = outcome.frames / max(outcome.seconds, 1e-6)
+    share = 100 * outcome.lesion_frames / outcome.frames if outcome.frames else 0
+    return (
+        f"{outcome.targets.source.path}: {outcome.frames} frames in {_duration(outcome.seconds)} ({rate:.1f} frames/s),"
+        f" lesion in {outcome.lesion_frames} ({share:.0f} %)"
+    )
+
+
+def _stage_line(outcome: Outcome) -> str:
+    rates = [f"{stage} {outcome.frames / busy:.1f}" for stage, busy in vars(outcome.stages).items() if busy > 0]
+    return f"  frames/s of each stage alone: {', '.join(rates)}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(seconds, 0), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

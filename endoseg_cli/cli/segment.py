@@ -1,0 +1,177 @@
+"""`endoseg segment`: masks, overlays and tables of videos and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from endoseg_cli.cli.console import SegmentConsole
+from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
+
+if TYPE_CHECKING:
+    from endoseg_cli.inference.predictor import NetworkChoice, Predictor
+    from endoseg_cli.networks.device import Precision
+
+PRODUCTS, MODEL, FRAMES = "What to write", "The model", "Which frames"
+
+
+def segment(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Videos, pictures, folders of either, or globs.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Mask video (.mp4, .mov; .mkv is lossless) or mask PNG of one input; else a folder.",
+            rich_help_panel=PRODUCTS,
+        ),
+    ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            "--overlay", help="Input with lesions tinted and outlined; else a folder.", rich_help_panel=PRODUCTS
+        ),
+    ] = None,
+    masks_dir: Annotated[
+        Path | None,
+        typer.Option("--masks-dir", help="Folder for one mask PNG (0 and 255) per frame.", rich_help_panel=PRODUCTS),
+    ] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option(
+            "--probabilities", help="Folder for one 16-bit PNG per frame; 65535 is 1.", rich_help_panel=PRODUCTS
+        ),
+    ] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option("--records", help="Table of all frames, .csv or .json.", rich_help_panel=PRODUCTS),
+    ] = None,
+    overlay_strength: Annotated[
+        float, typer.Option("--overlay-strength", help="Opacity of the tint, 0 to 1.", rich_help_panel=PRODUCTS)
+    ] = 0.3,
+    overlay_color: Annotated[
+        str, typer.Option("--overlay-color", help="Colour name or #rrggbb.", rich_help_panel=PRODUCTS)
+    ] = "green",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=PRODUCTS)
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Model file or name [default: the bundled polyp-lite].", rich_help_panel=MODEL),
+    ] = None,
+    network: Annotated[
+        Literal["both", "1", "2"],
+        typer.Option("--network", help="Mean of both networks, or one alone (faster).", rich_help_panel=MODEL),
+    ] = "both",
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Lesion is where the probability is above.", rich_help_panel=MODEL)
+    ] = 0.5,
+    min_area: Annotated[
+        int, typer.Option("--min-area", help="Drop regions of fewer pixels.", rich_help_panel=MODEL)
+    ] = 0,
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=MODEL)
+    ] = "auto",
+    batch_size: Annotated[
+        str, typer.Option("--batch-size", help="Frames predicted together, or auto.", rich_help_panel=MODEL)
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option("--precision", help="auto is fp16 on CUDA, fp32 elsewhere.", rich_help_panel=MODEL),
+    ] = "auto",
+    start: Annotated[
+        float | None, typer.Option("--start", help="Second of the video to start at.", rich_help_panel=FRAMES)
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option("--end", help="Second of the video to stop before.", rich_help_panel=FRAMES)
+    ] = None,
+    every: Annotated[
+        int,
+        typer.Option(
+            "--every",
+            help="Predict every N-th frame. Videos keep all frames and repeat the last mask; pictures and records"
+            " hold the predicted ones.",
+            rich_help_panel=FRAMES,
+        ),
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+) -> None:
+    """Segment lesions in videos and pictures; masks line up with the input frame for frame.
+
+    Writes to OUT.part and renames it when it is complete. Prints the paths of what it wrote.
+
+    Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
+    """
+    from endoseg_cli.inference.job import run_job
+    from endoseg_cli.inference.masks import MaskConfig
+    from endoseg_cli.inference.outputs import OutputConfig
+    from endoseg_cli.inference.overlay import NAMED_COLOURS, OverlayConfig, parse_colour
+    from endoseg_cli.inference.pipeline import SegmentConfig
+
+    outputs = OutputConfig(
+        masks=out,
+        overlay=overlay,
+        mask_pictures=masks_dir,
+        probabilities=probabilities,
+        records=records,
+        overwrite=overwrite,
+    )
+    colour = parse_colour(overlay_color)
+    others = tuple(other for other in NAMED_COLOURS.values() if other != colour)
+    style = OverlayConfig(strength=overlay_strength, colours=(colour, *others))
+    mask = MaskConfig(threshold=threshold, min_area=min_area)
+    config = SegmentConfig(mask=mask, start=start, end=end, every=every, overwrite=overwrite)
+    frames_together = _parse_batch_size(batch_size)
+    console = SegmentConsole(quiet=quiet, verbose=verbose)
+
+    def load() -> Predictor:
+        return _load_predictor(weights, device, precision, network, frames_together, console)
+
+    try:
+        result = run_job(inputs, outputs, load, style, config, console)
+    finally:
+        console.close()
+    outcomes = [outcome.to_dict() for outcome in result.outcomes]
+    if as_json:
+        failures = [{"input": str(source.path), "error": error.message} for source, error in result.failures]
+        table = str(records) if records is not None else None
+        typer.echo(json.dumps({"results": outcomes, "failures": failures, "records": table}, indent=2))
+    else:
+        paths = [path for outcome in outcomes for path in outcome["outputs"].values()]
+        for path in [*dict.fromkeys(paths), *([str(records)] if records is not None else [])]:
+            typer.echo(path)
+    if result.damaged:
+        raise typer.Exit(DAMAGED_EXIT_CODE)
+
+
+def _load_predictor(
+    weights: str | None,
+    device: str,
+    precision: Precision,
+    network: NetworkChoice,
+    batch_size: int | None,
+    console: SegmentConsole,
+) -> Predictor:
+    from endoseg_cli.inference.predictor import Predictor
+    from endoseg_cli.networks.bundle import load_bundle
+    from endoseg_cli.networks.models import resolve_weights
+
+    path = resolve_weights(weights)
+    predictor = Predictor(load_bundle(path), device=device, precision=precision, network=network, batch_size=batch_size)
+    console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
+    return predictor
+
+
+def _parse_batch_size(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch-size must be auto or a number from 1 on, found {text}")
+    return int(text)

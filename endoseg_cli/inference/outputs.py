@@ -1,0 +1,203 @@
+"""Which file each input's masks, overlay, pictures and probabilities go to, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from endoseg_cli.data.images import is_image, is_video
+from endoseg_cli.errors import MissingInputError, OutputError, UsageError
+from endoseg_cli.inference.records import check_records_path
+from endoseg_cli.video.target import CONTAINERS, check_target
+
+GLOB_CHARACTERS = "*?["
+PICTURE_SUFFIX = ".png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """Where the products of a job go; None for a product that is not wanted."""
+
+    masks: Path | None = None
+    """Mask video (or PNG) of the one input, or the folder for those of all inputs."""
+    overlay: Path | None = None
+    """Overlay video (or PNG) of the one input, or the folder for those of all inputs."""
+    mask_pictures: Path | None = None
+    """Folder for a mask PNG per frame."""
+    probabilities: Path | None = None
+    """Folder for a 16-bit probability PNG per frame."""
+    records: Path | None = None
+    """Per-frame table of all inputs, .csv or .json."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+
+    def __post_init__(self) -> None:
+        if not any((self.masks, self.overlay, self.mask_pictures, self.probabilities, self.records)):
+            raise UsageError("nothing to write", hint="give --out FILE, or another product such as --overlay FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One input of a job."""
+
+    path: Path
+    """The file."""
+    place: Path
+    """Its path below the folder it was found in, without suffix: where its outputs go below their folders."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a still picture."""
+        return is_image(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """The outputs of one input."""
+
+    source: Source
+    """The input."""
+    masks: Path | None
+    """Mask video, or PNG for a picture."""
+    overlay: Path | None
+    """Overlay video, or PNG for a picture."""
+    mask_pictures: Path | None
+    """Folder for a video's mask PNGs, or a picture's mask PNG."""
+    probabilities: Path | None
+    """Folder for a video's probability PNGs, or a picture's probability PNG."""
+
+    def files(self) -> Iterator[Path]:
+        """Yield every target there is."""
+        yield from (path for path in (self.masks, self.overlay, self.mask_pictures, self.probabilities) if path)
+
+
+def find_sources(inputs: Sequence[str]) -> list[Source]:
+    """Return the pictures and videos that files, folders (searched through) and globs stand for, each once.
+
+    Raises MissingInputError for an input that does not exist, or holds or matches nothing to segment.
+    """
+    sources: dict[Path, Source] = {}
+    for text in inputs:
+        for source in _expand(text):
+            sources.setdefault(source.path.resolve(), source)
+    return list(sources.values())
+
+
+def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig) -> list[Targets]:
+    """Decide the targets of every input and check that all of them can be written.
+
+    One input file goes to the very files named, or into folders where a folder is named; several inputs go into
+    folders. Raises UsageError or OutputError, before anything is computed.
+    """
+    single = len(sources) == 1 and len(inputs) == 1 and Path(inputs[0]).is_file()
+    targets = [_targets(source, config, single=single) for source in sources]
+    _check_distinct(targets)
+    for target in targets:
+        _check_writable(target, config.overwrite)
+    if config.records is not None:
+        check_records_path(config.records, overwrite=config.overwrite)
+    return targets
+
+
+def _expand(text: str) -> list[Source]:
+    path = Path(text)
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_medium(file)]
+        if not files:
+            raise MissingInputError(f"no pictures or videos in the folder {path}", hint="check the path")
+        return [Source(path=file, place=file.relative_to(path).with_suffix("")) for file in files]
+    if path.exists():
+        return [Source(path=path, place=Path(path.stem))]
+    if any(character in text for character in GLOB_CHARACTERS):
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
+        files = [file for file in sorted(anchor.glob(pattern)) if file.is_file() and _is_medium(file)]
+        if files:
+            return [Source(path=file, place=Path(file.stem)) for file in files]
+        raise MissingInputError(f"no picture or video matches {text}", hint="quote the pattern, or give a folder")
+    raise MissingInputError(f"no such file or folder: {text}", hint="check the path")
+
+
+def _is_medium(path: Path) -> bool:
+    return (is_image(path) or is_video(path)) and not path.name.startswith(".")
+
+
+def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
+    suffix = PICTURE_SUFFIX if source.is_picture else ".mp4"
+    return Targets(
+        source=source,
+        masks=_product(config.masks, source, suffix, single=single, option="--out"),
+        overlay=_product(config.overlay, source, suffix, single=single, option="--overlay"),
+        mask_pictures=_pictures(config.mask_pictures, source, single=single),
+        probabilities=_pictures(config.probabilities, source, single=single),
+    )
+
+
+def _product(given: Path | None, source: Source, suffix: str, *, single: bool, option: str) -> Path | None:
+    """Return the file for one product of one input."""
+    if given is None:
+        return None
+    names_file = given.suffix.lower() in {*CONTAINERS, PICTURE_SUFFIX} and not given.is_dir()
+    if not names_file:
+        if given.suffix and single and not given.is_dir():
+            allowed = PICTURE_SUFFIX if source.is_picture else ", ".join(CONTAINERS)
+            raise UsageError(f"{option} {given}: expected an ending of {allowed}, or a folder")
+        return given / source.place.with_name(source.place.name + suffix)
+    if not single:
+        raise UsageError(f"{option} {given} is one file, but there are several inputs", hint="give a folder")
+    if (given.suffix.lower() == PICTURE_SUFFIX) != source.is_picture:
+        kind, wanted = ("picture", ".png") if source.is_picture else ("video", ".mp4")
+        hint = f"give a name ending in {wanted}, or a folder"
+        raise UsageError(f"{option} {given}: the input is a {kind}", hint=hint)
+    return given
+
+
+def _pictures(folder: Path | None, source: Source, *, single: bool) -> Path | None:
+    """Return where a source's pictures go: a PNG for a picture, for a video a folder (the very one if it is alone)."""
+    if folder is None:
+        return None
+    if source.is_picture:
+        return folder / source.place.with_name(source.place.name + PICTURE_SUFFIX)
+    return folder if single else folder / source.place
+
+
+def _check_distinct(targets: Sequence[Targets]) -> None:
+    """Refuse inputs that would overwrite each other's outputs, such as a.mp4 and a.avi."""
+    owners: dict[Path, Path] = {}
+    for target in targets:
+        for file in target.files():
+            other = owners.setdefault(file.absolute(), target.source.path)
+            if other != target.source.path:
+                raise UsageError(
+                    f"{other} and {target.source.path} would both write {file}", hint="segment them into two folders"
+                )
+            if list(target.files()).count(file) > 1:
+                raise UsageError(f"two products of {target.source.path} would write {file}", hint="name them apart")
+
+
+def _check_writable(target: Targets, overwrite: bool) -> None:
+    source = target.source.path
+    for file in (target.masks, target.overlay):
+        if file is not None and file.suffix.lower() != PICTURE_SUFFIX:
+            check_target(file, source=source, overwrite=overwrite)
+        elif file is not None:
+            _check_picture(file, source, overwrite)
+    for place in (target.mask_pictures, target.probabilities):
+        if place is None:
+            continue
+        if target.source.is_picture:
+            _check_picture(place, source, overwrite)
+        elif place.exists() and not place.is_dir():
+            raise OutputError(f"expected a folder for a video's pictures, found a file: {place}")
+        elif place.is_dir() and not overwrite and any(place.glob("*.png")):
+            raise OutputError(f"the folder holds pictures already: {place}", hint="add --overwrite, or choose another")
+
+
+def _check_picture(file: Path, source: Path, overwrite: bool) -> None:
+    if file.is_dir():
+        raise OutputError(f"expected an output file, found a folder: {file}", hint="choose another name")
+    if file.exists() and file.samefile(source):
+        raise OutputError(f"the output would replace the input: {file}", hint="choose another name or folder")
+    if file.exists() and not overwrite:
+        raise OutputError(f"the output exists already: {file}", hint="add --overwrite, or choose another name")

@@ -1,0 +1,236 @@
+"""Segment one video or one picture: read -> predict -> write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.images import read_image
+from endoseg_cli.errors import UsageError
+from endoseg_cli.inference.masks import MaskConfig, Segmentation, segment
+from endoseg_cli.inference.outputs import Targets
+from endoseg_cli.inference.predictor import Predictor, Probability
+from endoseg_cli.inference.products import ProductStyle, VideoProducts, write_picture_products
+from endoseg_cli.inference.records import RecordsWriter
+from endoseg_cli.inference.stages import Stages, StageSeconds
+from endoseg_cli.video.reader import Frame, VideoReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """How inputs are segmented."""
+
+    mask: MaskConfig = field(default_factory=MaskConfig)
+    """How probabilities become masks."""
+    start: float | None = None
+    """Second of the video to start at."""
+    end: float | None = None
+    """Second of the video to stop before."""
+    every: int = 1
+    """Predict every so many frames; the frames between keep the last mask."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UsageError(f"--every must be at least 1, found {self.every}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a video has come."""
+
+    frames: int
+    """Frames written."""
+    total: int | None
+    """Frames there are, as far as the file says; None if it does not."""
+    seconds: float
+    """Seconds since the start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one input."""
+
+    targets: Targets
+    """The input and its outputs."""
+    frames: int
+    """Frames written."""
+    lesion_frames: int
+    """Frames whose mask is not empty."""
+    seconds: float
+    """How long it took."""
+    stages: StageSeconds
+    """How long each stage was busy."""
+    damage: tuple[str, ...]
+    """What was damaged in the input, one sentence each."""
+    warnings: tuple[str, ...]
+    """What the outputs lack, one sentence each."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for --json."""
+        rates = {stage: self.frames / busy if busy else None for stage, busy in vars(self.stages).items()}
+        targets = self.targets
+        outputs = {
+            "masks": targets.masks,
+            "overlay": targets.overlay,
+            "mask_pictures": targets.mask_pictures,
+            "probabilities": targets.probabilities,
+        }
+        return {
+            "input": str(targets.source.path),
+            "outputs": {name: str(path) for name, path in outputs.items() if path is not None},
+            "frames": self.frames,
+            "lesion_frames": self.lesion_frames,
+            "seconds": self.seconds,
+            "frames_per_second": self.frames / self.seconds if self.seconds else None,
+            "stage_frames_per_second": rates,
+            "damage": list(self.damage),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Predicted:
+    """A frame on its way to the writer."""
+
+    frame: Frame
+    probability: Probability | None  # None: the frame keeps the last mask
+
+
+def segment_video(
+    targets: Targets,
+    predictor: Predictor,
+    style: ProductStyle,
+    config: SegmentConfig,
+    records: RecordsWriter | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_interrupted: Callable[[VideoProducts], None] | None = None,
+) -> Outcome:
+    """Segment a video in constant memory, its frames keeping their timestamps.
+
+    If reading, predicting or writing fails, or Ctrl-C is pressed, everything stops, what was done is kept in playable
+    `.part` files (`on_interrupted` gets to see them), and the error is raised.
+    """
+    began = time.perf_counter()
+    reader = VideoReader(
+        targets.source.path,
+        start=config.start,
+        end=config.end,
+        rgb_size=predictor.input_size,
+        keep_planes=targets.overlay is not None,
+    )
+    try:
+        products = VideoProducts(
+            targets, reader.info, style, records, overwrite=config.overwrite, audio_span=reader.span
+        )
+    except BaseException:
+        reader.close()
+        raise
+    writing = _Writing(products, reader, config, on_progress, began)
+    stages = Stages(
+        _numbered(reader, config.every),
+        lambda batch: _predict(predictor, batch),
+        writing,
+        batch_size=predictor.batch_size,
+        reading=reader,
+    )
+    try:
+        stages.run()
+        products.finish()
+    except BaseException:
+        products.abort()
+        if on_interrupted is not None:
+            on_interrupted(products)
+        raise
+    return Outcome(
+        targets=targets,
+        frames=products.frames,
+        lesion_frames=products.lesion_frames,
+        seconds=time.perf_counter() - began,
+        stages=stages.seconds,
+        damage=tuple(reader.damage.sentences()) if reader.damage.found else (),
+        warnings=tuple(products.warnings),
+    )
+
+
+def segment_picture(
+    targets: Targets,
+    predictor: Predictor,
+    style: ProductStyle,
+    config: SegmentConfig,
+    records: RecordsWriter | None = None,
+) -> Outcome:
+    """Segment a still picture."""
+    stages = StageSeconds()
+    began = time.perf_counter()
+    image = read_image(targets.source.path)
+    stages.read = time.perf_counter() - began
+    probability = predictor.predict([resize_frame(image, predictor.input_size)])[0]
+    stages.predict = time.perf_counter() - began - stages.read
+    segmentation = segment(probability, image.shape[:2], config.mask)
+    write_picture_products(targets, image, segmentation, style, records)
+    seconds = time.perf_counter() - began
+    stages.write = seconds - stages.read - stages.predict
+    return Outcome(
+        targets=targets,
+        frames=1,
+        lesion_frames=int(segmentation.mask.any()),
+        seconds=seconds,
+        stages=stages,
+        damage=(),
+        warnings=(),
+    )
+
+
+class _Writing:
+    """The writing stage: probability to mask at the frame's size, then the products."""
+
+    def __init__(
+        self,
+        products: VideoProducts,
+        reader: VideoReader,
+        config: SegmentConfig,
+        on_progress: Callable[[Progress], None] | None,
+        began: float,
+    ) -> None:
+        self._products, self._config, self._on_progress, self._began = products, config, on_progress, began
+        self._size = reader.info.upright_size
+        self._total = _expected_frames(reader, config)
+        self._last: Segmentation | None = None
+
+    def __call__(self, item: _Predicted) -> None:
+        if item.probability is not None:
+            self._last = segment(item.probability, self._size, self._config.mask)
+        assert self._last is not None, "the first frame is always predicted"
+        self._products.write(item.frame, self._last, predicted=item.probability is not None)
+        if self._on_progress is not None:
+            seconds = time.perf_counter() - self._began
+            self._on_progress(Progress(frames=self._products.frames, total=self._total, seconds=seconds))
+
+
+def _numbered(reader: VideoReader, every: int) -> Iterator[tuple[Frame, bool]]:
+    """Yield each frame and whether it is to be predicted."""
+    for number, frame in zip(count(), reader, strict=False):
+        yield frame, number % every == 0
+
+
+def _predict(predictor: Predictor, batch: Sequence[tuple[Frame, bool]]) -> list[_Predicted]:
+    wanted = [frame.rgb for frame, is_wanted in batch if is_wanted]
+    maps = iter(predictor.predict(wanted) if wanted else ())
+    return [_Predicted(frame=frame, probability=next(maps) if is_wanted else None) for frame, is_wanted in batch]
+
+
+def _expected_frames(reader: VideoReader, config: SegmentConfig) -> int | None:
+    """Return about how many frames there will be, from the header."""
+    info = reader.info
+    if config.start is None and config.end is None:
+        return info.estimated_frames
+    if info.duration is None or not info.average_rate:
+        return None
+    length = min(config.end or info.duration, info.duration) - (config.start or 0)
+    return max(round(length * info.average_rate), 0)

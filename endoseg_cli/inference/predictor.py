@@ -1,0 +1,122 @@
+"""Frames to lesion probabilities: the mean of both networks' sigmoids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.errors import DeviceError, UsageError
+from endoseg_cli.networks.bundle import Bundle, ModelCard
+from endoseg_cli.networks.device import Precision, default_batch_size, resolve_device, resolve_precision
+
+NetworkChoice = Literal["both", "1", "2"]
+Pixels = NDArray[np.uint8]
+Probability = NDArray[np.float32]
+
+
+class Predictor:
+    """A model on a device, ready to predict; the batch shrinks by itself where the device's memory does not suffice.
+
+    Raises UsageError for a network that the model lacks, DeviceError for a device that the machine lacks.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        network: NetworkChoice = "both",
+        batch_size: int | None = None,
+    ) -> None:
+        self.card: ModelCard = bundle.card
+        self.device = resolve_device(device)
+        self.batch_size = batch_size or default_batch_size(self.device)
+        if self.batch_size < 1:
+            raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
+        self._dtype = resolve_precision(precision, self.device)
+        self._networks = [
+            chosen.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for chosen in _choose(bundle, network)
+        ]
+        self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
+        self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the frames that `predict` takes and of the maps it returns."""
+        return self.card.input_size
+
+    def predict(self, frames: Sequence[Pixels]) -> Probability:
+        """Return probabilities (N, C, h, w) in [0, 1] of N frames (h, w, 3) uint8 RGB at the model's input size.
+
+        The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
+        fit into the device's memory.
+        """
+        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
+        maps: list[Probability] = []
+        while len(maps) < len(frames):
+            batch = frames[len(maps) : len(maps) + self.batch_size]
+            try:
+                maps.extend(self._predict_batch(np.stack(batch)))
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                self._shrink_batch(len(batch), error)
+        return np.stack(maps)
+
+    def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
+        """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size."""
+        small = self.predict([resize_frame(frame, self.input_size) for frame in frames])
+        return [resize_probability(p, frame.shape[:2]) for p, frame in zip(small, frames, strict=True)]
+
+    @torch.inference_mode()
+    def _predict_batch(self, frames: Pixels) -> Probability:
+        # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
+        images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+        images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
+            logits: list[Tensor] = [network(images) for network in self._networks]
+        probability = torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)
+        mean: Probability = probability.cpu().numpy()
+        return mean
+
+    def _shrink_batch(self, tried: int, error: RuntimeError) -> None:
+        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
+            raise error
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if tried <= 1:
+            raise DeviceError(
+                f"the memory of {self.device} does not suffice for a single frame of"
+                f" {self.input_size[1]}x{self.input_size[0]}",
+                hint="close other programs on it, or use --device cpu",
+            ) from error
+        self.batch_size = tried // 2
+
+
+def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:
+    """Resize a probability map (C, h, w) bilinearly to (C, H, W)."""
+    if probability.shape[1:] == tuple(size):
+        return probability
+    planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in probability]
+    return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
+
+
+def frame_predictor(predictor: Predictor) -> Callable[[Sequence[Pixels]], list[Probability]]:
+    """Return the function of `predictor` that takes frames of any size and gives one map (H, W) each: any class."""
+    return lambda frames: [maps.max(axis=0) for maps in predictor.predict_any_size(frames)]
+
+
+def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[torch.nn.Module, ...]:
+    if network == "both":
+        return bundle.networks
+    number = int(network)
+    if number > len(bundle.networks):
+        raise UsageError(f"--network {network}: the model {bundle.card.name} has {len(bundle.networks)} network")
+    return (bundle.networks[number - 1],)

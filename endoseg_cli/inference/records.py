@@ -1,0 +1,164 @@
+"""The per-frame table: one row per frame and class, as CSV or JSON, written while the video runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+import numpy as np
+
+from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.inference.masks import Segmentation, binary_entropy, region_facts
+
+RECORD_SUFFIXES = (".csv", ".json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecord:
+    """What the model says of one class in one frame; pixel positions are those of the upright frame."""
+
+    input: str
+    """The input file."""
+    frame: int
+    """Index of the frame in its video, from 0; 0 for a picture."""
+    time: float | None
+    """Timestamp in seconds; None for a picture."""
+    class_name: str
+    """The class."""
+    foreground_pixels: int
+    """Pixels of the mask."""
+    foreground_fraction: float
+    """Their share of the frame."""
+    regions: int
+    """Number of 8-connected regions."""
+    box_left: int | None
+    """Left edge of the largest region, as all box and centroid fields None where there is no region."""
+    box_top: int | None
+    """Its upper edge."""
+    box_width: int | None
+    """Its width."""
+    box_height: int | None
+    """Its height."""
+    centroid_x: float | None
+    """Column of its centre of mass."""
+    centroid_y: float | None
+    """Row of its centre of mass."""
+    mean_confidence: float | None
+    """Mean probability over the mask's pixels; None for an empty mask."""
+    mean_uncertainty: float
+    """Mean binary entropy of the probability over the whole frame, in nats (at most 0.693)."""
+    flags: str
+    """Words, separated by spaces: damaged (the decoder had to guess parts of the picture)."""
+
+
+def frame_records(
+    segmentation: Segmentation, class_names: tuple[str, ...], *, source: str, frame: int, time: float | None, flags: str
+) -> list[FrameRecord]:
+    """Return one record per class of a frame."""
+    records = []
+    for name, probability, mask in zip(class_names, segmentation.probability, segmentation.mask, strict=True):
+        facts = region_facts(mask)
+        box: tuple[int | None, ...] = facts.box or (None,) * 4
+        x, y = facts.centroid or (None, None)
+        records.append(
+            FrameRecord(
+                input=source,
+                frame=frame,
+                time=time,
+                class_name=name,
+                foreground_pixels=facts.pixels,
+                foreground_fraction=facts.pixels / mask.size,
+                regions=facts.regions,
+                box_left=box[0],
+                box_top=box[1],
+                box_width=box[2],
+                box_height=box[3],
+                centroid_x=x,
+                centroid_y=y,
+                mean_confidence=float(np.mean(probability[mask])) if facts.pixels else None,
+                mean_uncertainty=float(np.mean(binary_entropy(probability))),
+                flags=flags,
+            )
+        )
+    return records
+
+
+def check_records_path(path: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for an ending that is neither .csv nor .json, OutputError if the file exists."""
+    if path.suffix.lower() not in RECORD_SUFFIXES:
+        raise UsageError(f"--records {path}: expected an ending of {' or '.join(RECORD_SUFFIXES)}")
+    if path.is_dir():
+        raise OutputError(f"--records {path} is a folder", hint=f"write to {path / 'records.csv'}")
+    if path.exists() and not overwrite:
+        raise OutputError(f"the output exists already: {path}", hint="add --overwrite, or choose another name")
+
+
+class RecordsWriter:
+    """Writes records to `<path>.part` as they come, and renames it in `finish`; after `abort` the part file is whole.
+
+    A .json file holds one list of objects. Raises OutputError when the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.part = path, path.with_name(path.name + ".part")
+        self._json = path.suffix.lower() == ".json"
+        self._rows = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: TextIO = self.part.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="choose another folder") from error
+        names = [field.name for field in fields(FrameRecord)]
+        self._csv = csv.DictWriter(self._file, names, lineterminator="\n")
+        if self._json:
+            self._file.write("[")
+        else:
+            self._csv.writeheader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def write(self, records: list[FrameRecord]) -> None:
+        """Append records."""
+        try:
+            for record in records:
+                if self._json:
+                    self._file.write((",\n" if self._rows else "\n") + json.dumps(_rounded(record)))
+                else:
+                    self._csv.writerow(_rounded(record))
+                self._rows += 1
+        except OSError as error:
+            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
+
+    def finish(self) -> None:
+        """Close the file and give it its final name."""
+        self.abort()
+        self.part.replace(self.path)
+
+    def abort(self) -> None:
+        """Close the part file so that it reads whole, and leave it."""
+        if self._file.closed:
+            return
+        try:
+            with self._file:
+                if self._json:
+                    self._file.write("\n]\n")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
+
+
+def _rounded(record: FrameRecord) -> dict[str, object]:
+    """Round what nobody needs in full; six decimals tell every timestamp and share apart."""
+    return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(record).items()}

@@ -1,0 +1,146 @@
+"""Read, predict and write at the same time: three stages, two bounded queues, and no way to hang."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Passed = TypeVar("Passed")
+_POLL_SECONDS = 0.05
+
+
+@dataclass(kw_only=True)
+class StageSeconds:
+    """Seconds that each stage was busy; they overlap, so they may add up to more than the whole took."""
+
+    read: float = 0.0
+    """Decoding and conversion."""
+    predict: float = 0.0
+    """The networks."""
+    write: float = 0.0
+    """Masks, overlays, encoding."""
+
+
+class _End:
+    """Marks the end of a stream in a queue."""
+
+
+class Stages(Generic[Item, Result]):
+    """Runs `source` in one thread, `predict` in the calling one, and `write` in a third.
+
+    `source` is iterated by the reading thread alone, inside `reading` where a resource must be closed there; `predict`
+    turns a batch of items into as many results; `write` takes one result at a time, in order. The first error of any
+    stage stops all three and is raised in the calling thread, as is Ctrl-C; by then both threads have ended.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Item],
+        predict: Callable[[Sequence[Item]], Sequence[Result]],
+        write: Callable[[Result], None],
+        *,
+        batch_size: int,
+        reading: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self.seconds = StageSeconds()
+        self._source, self._predict, self._write = source, predict, write
+        self._reading = reading or nullcontext()
+        self._batch_size = batch_size
+        self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=2 * batch_size)
+        self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=2 * batch_size)
+        self._stop = threading.Event()
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        """Run to the end of the source; raises the first error of any stage."""
+        threads = [
+            threading.Thread(target=self._guard, args=(work,), name=f"endoseg-{name}", daemon=True)
+            for name, work in (("read", self._read_all), ("write", self._write_all))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._predict_all()
+            # join() alone would keep Ctrl-C waiting until the last frame is encoded
+            while any(thread.is_alive() for thread in threads):
+                threads[1].join(_POLL_SECONDS)
+        except BaseException as error:
+            self._errors.append(error)
+        finally:
+            if self._errors:
+                self._stop.set()
+            for thread in threads:
+                thread.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _read_all(self) -> None:
+        with self._reading:
+            source = iter(self._source)
+            while not self._stop.is_set():
+                began = time.perf_counter()
+                item = next(source, _END)
+                self.seconds.read += time.perf_counter() - began
+                if not self._put(self._items, item) or isinstance(item, _End):
+                    return
+
+    def _predict_all(self) -> None:
+        ended = False
+        while not ended and not self._stop.is_set():
+            batch: list[Item] = []
+            while len(batch) < self._batch_size and not ended:
+                item = self._get(self._items)
+                if isinstance(item, _End):
+                    ended = True
+                else:
+                    batch.append(item)
+            if batch and not self._stop.is_set():
+                began = time.perf_counter()
+                results = self._predict(batch)
+                self.seconds.predict += time.perf_counter() - began
+                for result in results:
+                    self._put(self._results, result)
+        self._put(self._results, _END)
+
+    def _write_all(self) -> None:
+        while not isinstance(result := self._get(self._results), _End):
+            began = time.perf_counter()
+            self._write(result)
+            self.seconds.write += time.perf_counter() - began
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Hand a thread's error to the calling thread and stop the others."""
+        try:
+            work()
+        except BaseException as error:
+            self._errors.append(error)
+            self._stop.set()
+
+    def _put(self, target: queue.Queue[Passed | _End], value: Passed | _End) -> bool:
+        """Put a value as soon as there is room; return False if the stages were stopped before."""
+        while not self._stop.is_set():
+            try:
+                target.put(value, timeout=_POLL_SECONDS)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _get(self, source: queue.Queue[Passed | _End]) -> Passed | _End:
+        """Return the next value, or the end mark if the stages were stopped."""
+        while not self._stop.is_set():
+            try:
+                return source.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+        return _END
+
+
+_END = _End()

@@ -1,0 +1,47 @@
+"""Where and in which precision a model runs."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+import torch
+
+from endoseg_cli.errors import DeviceError, UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called auto, cpu, cuda, cuda:n or mps; auto is the first of cuda, mps and cpu that there is.
+
+    Raises UsageError for another name, DeviceError for a device that this machine lacks.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name} is not known", hint="use auto, cpu, cuda, cuda:0 or mps")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"--device {name}: torch finds no CUDA device on this machine", hint="use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise DeviceError(f"--device {name}: torch finds {count} CUDA devices", hint=f"use cuda:0 to cuda:{count - 1}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("--device mps: torch finds no Metal device on this machine", hint="use --device cpu")
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the type that convolutions compute in; auto is fp16 on CUDA and fp32 elsewhere."""
+    if precision not in get_args(Precision):
+        raise UsageError(f"--precision {precision} is not known", hint=f"use {', '.join(get_args(Precision))}")
+    if precision == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    return _DTYPES[precision]
+
+
+def default_batch_size(device: torch.device) -> int:
+    """Return how many frames to predict together: enough to keep the device busy, few enough for any memory."""
+    return 16 if device.type == "cuda" else 4
