@@ -65,9 +65,9 @@ def write_png(
 
     `compression` runs from 0 (fast) to 9 (small). Raises OutputError.
     """
-    picture = np.asarray(pixels.astype(np.uint8) * 255 if pixels.dtype == np.bool_ else pixels)
+    picture: cv2.typing.MatLike = pixels.view(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
     if picture.ndim == 3:
-        picture = _rgb(picture)  # the same swap leads back to OpenCV's BGR
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
