@@ -42,13 +42,13 @@ def check(
         Path | None, typer.Option("--split", help="Split file (JSON) that lists the frames of each set.")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Where the split file's names are looked up [default: its folder].")
+        Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
     ] = None,
     frames_per_second: Annotated[
         float, typer.Option("--frames-per-second", help="How densely unlabelled videos are sampled.")
     ] = 2.0,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where frames of videos are kept [default: user cache folder].")
+        Path | None, typer.Option("--cache", help="Where frames of videos are kept (default: user cache folder).")
     ] = None,
     contact_sheet: Annotated[
         Path | None, typer.Option("--contact-sheet", help="Write a PNG with frames and outlined masks to this file.")

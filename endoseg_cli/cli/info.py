@@ -15,7 +15,7 @@ from rich.text import Text
 
 def info(
     weights: Annotated[
-        str | None, typer.Argument(metavar="[FILE|NAME]", help="Model file or name [default: the bundled model].")
+        str | None, typer.Argument(metavar="[FILE|NAME]", help="Model file or name (default: the bundled model).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

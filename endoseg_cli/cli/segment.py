@@ -62,7 +62,7 @@ def segment(
     ] = False,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", help="Model file or name [default: the bundled polyp-lite].", rich_help_panel=MODEL),
+        typer.Option("--weights", help="Model file or name (default: the bundled polyp-lite).", rich_help_panel=MODEL),
     ] = None,
     network: Annotated[
         Literal["both", "1", "2"],

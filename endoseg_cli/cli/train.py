@@ -68,7 +68,7 @@ def train(
     validate_every: Annotated[
         int | None,
         typer.Option(
-            "--validate-every", help="Steps between validations [default: once per epoch].", rich_help_panel=SCHEDULE
+            "--validate-every", help="Steps between validations (default: once per epoch).", rich_help_panel=SCHEDULE
         ),
     ] = None,
     batch_size: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -106,11 +106,6 @@ def resize_probability(probability: Probability, size: tuple[int, int]) -> Proba
         return probability
     planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in probability]
     return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
-
-
-def frame_predictor(predictor: Predictor) -> Callable[[Sequence[Pixels]], list[Probability]]:
-    """Return the function of `predictor` that takes frames of any size and gives one map (H, W) each: any class."""
-    return lambda frames: [maps.max(axis=0) for maps in predictor.predict_any_size(frames)]
 
 
 def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[torch.nn.Module, ...]:

@@ -110,7 +110,7 @@ def _glare(light: Array, level: float, elapsed: float, rng: np.random.Generator)
 def _smoke(light: Array, level: float, elapsed: float, rng: np.random.Generator) -> Array:
     drift = rng.uniform(-0.6, 0.6, 2)
     cloud = _clouds(light.shape, int(rng.integers(6)), (drift[0] * elapsed, drift[1] * elapsed))
-    density = np.clip(level * (0.65 + 0.3 * cloud), 0, 0.92)[..., None]
+    density = np.clip(level * (0.6 + 0.14 * cloud), 0, 0.9)[..., None]
     colour = np.asarray((0.55, 0.5, 0.45), np.float32)
     soft = blurred(light, 0.006 * level * max(light.shape[:2]))
     return np.asarray(soft * (1 - density) + colour * density, np.float32)

@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all that a new machine with Python 3.11 needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+CLIP := examples/colonoscopy-phantom.mp4
+
+.PHONY: demo test lint format clean
+
+# A stamp per set of requirements: installing again happens only when pyproject.toml changes.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("endoseg needs Python 3.11 or newer, found " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+## Install into .venv, outline the lesion in the example clip, and say where to look.
+demo: $(VENV)/installed
+	$(BIN)/endoseg segment $(CLIP) --out demo/mask.mp4 --overlay demo/overlay.mp4 --records demo/lesions.csv --overwrite
+	@echo
+	@echo "Open demo/overlay.mp4 to see the outlined lesion. For your own file:"
+	@echo "  $(BIN)/endoseg segment video.mp4 --out mask.mp4 --overlay overlay.mp4"
+
+## Install the test extras and run all tests.
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+## Check style and types.
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## Bring the code into the project's style.
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
