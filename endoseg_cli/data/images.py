@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -65,9 +66,11 @@ def write_png(
 
     `compression` runs from 0 (fast) to 9 (small). Raises OutputError.
     """
-    picture: cv2.typing.MatLike = pixels.view(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
+    picture = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
+    assert picture.dtype in (np.uint8, np.uint16), picture.dtype
+    picture = cast("NDArray[np.integer]", picture)
     if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV writes BGR
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -15,6 +15,8 @@ from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.errors import DeviceError, UsageError
 from endoseg_cli.networks.bundle import Bundle, ModelCard
 from endoseg_cli.networks.device import Precision, default_batch_size, resolve_device, resolve_precision
+from endoseg_cli.networks.fusion import fuse_for_prediction
+from endoseg_cli.networks.unet import UNet
 
 NetworkChoice = Literal["both", "1", "2"]
 Pixels = NDArray[np.uint8]
@@ -43,7 +45,7 @@ class Predictor:
             raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
         self._dtype = resolve_precision(precision, self.device)
         self._networks = [
-            chosen.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
         ]
         self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
@@ -108,7 +110,7 @@ def resize_probability(probability: Probability, size: tuple[int, int]) -> Proba
     return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
 
 
-def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[torch.nn.Module, ...]:
+def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[UNet, ...]:
     if network == "both":
         return bundle.networks
     number = int(network)

@@ -9,7 +9,8 @@ import numpy as np
 from endoseg_cli.phantom.surface import Tube
 from endoseg_cli.phantom.tables import Array, unit
 
-_REACH = 2.6  # nothing of a lesion is farther from its point on the wall, in units of its radius
+_POLYP_REACH, _STONE_REACH = 2.6, 1.85  # none is larger, from its point on the wall, in units of its radius
+_ROUNDING = 0.12  # radius of a stone's edges
 _EXACT = 0.6  # closer to that sphere, distances are exact
 
 
@@ -65,7 +66,7 @@ class Lesion:
     def distance(self, points: Array) -> Array:
         """Distance (N,) from `points` (3, N) to its surface, negative inside; coarse when far away."""
         local = self.local(points)
-        result = np.sqrt(_squares(local)) - np.float32(_REACH)
+        result = np.sqrt(_squares(local)) - np.float32(_STONE_REACH if self.is_stone else _POLYP_REACH)
         near = np.flatnonzero(result < _EXACT)
         if near.size:
             result[near] = self._near(local[:, near])
@@ -87,6 +88,7 @@ class Lesion:
             coarse = np.sin(x + 0.6 * y) * np.sin(1.2 * y + 1) * np.sin(z + 0.4 * x)
             fine = np.sin(1.9 * x - y + 2) * np.sin(2.3 * z + 0.8 * y)
             shape = shape + np.float32(self.ripple) * (coarse + np.float32(0.4) * fine)
+            shape = shape * np.float32(1 / (1 + 6 * self.ripple))  # waves are steeper than a distance may be
         return np.asarray(shape, np.float32)
 
     def _polyp(self, local: Array) -> Array:
@@ -99,10 +101,12 @@ class Lesion:
 
     def _stone(self, local: Array) -> Array:
         centred = local - np.asarray([[0], [0], [0.55]], np.float32)
-        planes = np.vstack([self.facets[:, :3] @ centred - self.facets[:, 3:], np.sqrt(_squares(centred))[None] - 1.15])
-        sharp = np.float32(14)
-        peak = planes.max(axis=0)
-        return np.asarray(peak + np.log(np.exp(sharp * (planes - peak)).sum(axis=0)) / sharp, np.float32)
+        edge = np.float32(_ROUNDING)
+        planes = self.facets[:, :3] @ centred - (self.facets[:, 3:] - edge)
+        beyond = np.maximum(planes, 0)
+        reach = np.sqrt(_squares(centred)) - np.float32(1.15)
+        rounded = np.sqrt(np.einsum("fn,fn->n", beyond, beyond)) + np.minimum(planes.max(axis=0), 0) - edge
+        return np.asarray(np.maximum(rounded, reach), np.float32)
 
 
 def soft_minimum(first: Array, second: Array, softness: float) -> Array:
