@@ -2,9 +2,9 @@
 
     python examples/publish_model.py RUN --card card.yaml --out my-model.safetensors
 
-`card.yaml` holds name, training_data, licence, intended_use and scores (see `endoseg info`). The weights are those of the
-run's last step, not the ones that validated best: so the validation frames were not used for any choice, and scores on
-them are honest.
+`card.yaml` holds name, training_data, licence, intended_use and scores (see `endoseg info`). The weights are those of
+the run's last step, not the ones that validated best: so the validation frames were not used to choose among steps, and
+scores on them are not flattered by that.
 """
 
 from __future__ import annotations

@@ -66,9 +66,8 @@ def write_png(
 
     `compression` runs from 0 (fast) to 9 (small). Raises OutputError.
     """
-    picture = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
-    assert picture.dtype in (np.uint8, np.uint16), picture.dtype
-    picture = cast("NDArray[np.integer]", picture)
+    shown = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
+    picture = cast("NDArray[np.integer]", shown)
     if picture.ndim == 3:
         picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV writes BGR
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
