@@ -50,6 +50,7 @@ def render_phantom(
             hint="for example --stills 100, or --clips 2",
         )
     prepare_folder(out, overwrite=overwrite)
+    write_record(out, config, [], [])  # marks the folder as a phantom's, should this be interrupted
     still_records = render_stills(out, stills, config, progress=progress)
     clip_records = render_clips(out, clips, config, clip, progress=progress)
     record = write_record(out, config, still_records, clip_records)

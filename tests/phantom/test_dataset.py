@@ -117,6 +117,16 @@ def test_overwrite_replaces_an_earlier_phantom_and_nothing_else(tmp_path: Path) 
     assert (tmp_path / "mine.txt").read_text() == "keep"
 
 
+def test_an_interrupted_phantom_can_be_overwritten(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render_phantom(tmp_path, SMALL, SHORT, stills=2, clips=0, progress=interrupt)
+    render_phantom(tmp_path, SMALL, SHORT, stills=2, clips=0, overwrite=True)
+    assert len(json.loads((tmp_path / "phantom.json").read_text())["stills"]) == 2
+
+
 def test_progress_counts_to_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     render_phantom(tmp_path, SMALL, SHORT, stills=2, clips=1, progress=lambda done, total: seen.append((done, total)))
