@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ app.command(rich_help_panel="Test data")(phantom)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's error is a message and its exit code, never a traceback."""
     signal.signal(signal.SIGTERM, _terminate)
+    _let_any_file_name_through()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="endoseg")
     except EndosegError as error:
@@ -76,6 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         )
         sys.exit(1)
     sys.exit(0)
+
+
+def _let_any_file_name_through() -> None:
+    """Print file names that are not UTF-8: their own bytes on stdout, an escape on stderr."""
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

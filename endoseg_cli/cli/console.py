@@ -130,8 +130,8 @@ def _stage_line(outcome: Outcome) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+    if seconds < 59.95:  # beyond, one decimal would make it 60.0
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,4 +1,4 @@
-"""`endoseg info`: what a model file or a video is."""
+"""`endoseg info`: what a model file is."""
 
 from __future__ import annotations
 

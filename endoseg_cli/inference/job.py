@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from endoseg_cli.errors import EndosegError
-from endoseg_cli.inference.outputs import OutputConfig, Source, Targets, find_sources, plan
+from endoseg_cli.errors import EndosegError, UsageError
+from endoseg_cli.inference.outputs import OutputConfig, Source, Targets, check_class_folders, find_sources, plan
 from endoseg_cli.inference.overlay import OverlayConfig
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_picture, segment_video
 from endoseg_cli.inference.predictor import Predictor
@@ -62,11 +62,13 @@ def run_job(
     """Segment files, folders and globs.
 
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
-    each error is told to the listener and the others go on, unless the outputs themselves cannot be written.
+    each error is told to the listener and the others go on.
     """
     sources = find_sources(inputs)
+    _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs)
     predictor = load_predictor()
+    check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
     style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay)
     outcomes: list[Outcome] = []
     failures: list[tuple[Source, EndosegError]] = []
@@ -84,6 +86,13 @@ def run_job(
                 outcomes.append(outcome)
                 listener.finished(outcome)
     return JobResult(outcomes=tuple(outcomes), failures=tuple(failures))
+
+
+def _check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> None:
+    chosen = {"--start": config.start, "--end": config.end, "--every": config.every if config.every > 1 else None}
+    given = [option for option, value in chosen.items() if value is not None]
+    if given and all(source.is_picture for source in sources):
+        raise UsageError(f"{' and '.join(given)} would do nothing: all inputs are pictures", hint="leave it out")
 
 
 def _segment(

@@ -96,4 +96,4 @@ def binary_entropy(probability: Probability) -> Probability:
     tiny = np.finfo(np.float32).tiny
     inverse = 1 - probability
     logs = cv2.log(np.maximum(probability, tiny)) * probability + cv2.log(np.maximum(inverse, tiny)) * inverse
-    return np.asarray(-logs, dtype=np.float32)
+    return np.asarray(0 - logs, dtype=np.float32)  # 0 - x, as -x would make negative zeros

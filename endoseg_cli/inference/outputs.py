@@ -101,6 +101,8 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
 
 
 def _expand(text: str) -> list[Source]:
+    if not text:  # Path("") would be the working directory
+        raise MissingInputError("an input is empty", hint="check the shell variable that it came from")
     path = Path(text)
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_medium(file)]
@@ -145,7 +147,9 @@ def _product(given: Path | None, source: Source, suffix: str, *, single: bool, o
             raise UsageError(f"{option} {given}: expected an ending of {allowed}, or a folder")
         return given / source.place.with_name(source.place.name + suffix)
     if not single:
-        raise UsageError(f"{option} {given} is one file, but there are several inputs", hint="give a folder")
+        raise UsageError(
+            f"{option} {given} is one file, but the inputs are several, or a folder or pattern", hint="give a folder"
+        )
     if (given.suffix.lower() == PICTURE_SUFFIX) != source.is_picture:
         kind, wanted = ("picture", ".png") if source.is_picture else ("video", ".mp4")
         hint = f"give a name ending in {wanted}, or a folder"
@@ -167,12 +171,12 @@ def _check_distinct(targets: Sequence[Targets]) -> None:
     owners: dict[Path, Path] = {}
     for target in targets:
         for file in target.files():
-            other = owners.setdefault(file.absolute(), target.source.path)
+            other = owners.setdefault(file.resolve(), target.source.path)
             if other != target.source.path:
                 raise UsageError(
                     f"{other} and {target.source.path} would both write {file}", hint="segment them into two folders"
                 )
-            if list(target.files()).count(file) > 1:
+            if [one.resolve() for one in target.files()].count(file.resolve()) > 1:
                 raise UsageError(f"two products of {target.source.path} would write {file}", hint="name them apart")
 
 
@@ -190,8 +194,26 @@ def _check_writable(target: Targets, overwrite: bool) -> None:
             _check_picture(place, source, overwrite)
         elif place.exists() and not place.is_dir():
             raise OutputError(f"expected a folder for a video's pictures, found a file: {place}")
-        elif place.is_dir() and not overwrite and any(place.glob("*.png")):
-            raise OutputError(f"the folder holds pictures already: {place}", hint="add --overwrite, or choose another")
+        else:
+            _check_no_pictures(place, overwrite)
+
+
+def check_class_folders(targets: Sequence[Targets], class_names: Sequence[str], *, overwrite: bool) -> None:
+    """Raise OutputError if the pictures of a model with several classes exist already, in their folder per class."""
+    if len(class_names) == 1 or overwrite:
+        return
+    for target in targets:
+        for place in filter(None, (target.mask_pictures, target.probabilities)):
+            for name in class_names:
+                if target.source.is_picture:
+                    _check_picture(place.parent / name / place.name, target.source.path, overwrite)
+                else:
+                    _check_no_pictures(place / name, overwrite)
+
+
+def _check_no_pictures(folder: Path, overwrite: bool) -> None:
+    if folder.is_dir() and not overwrite and any(folder.glob("*.png")):
+        raise OutputError(f"the folder holds pictures already: {folder}", hint="add --overwrite, or choose another")
 
 
 def _check_picture(file: Path, source: Path, overwrite: bool) -> None:

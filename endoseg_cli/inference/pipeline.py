@@ -69,7 +69,7 @@ class Outcome:
     damage: tuple[str, ...]
     """What was damaged in the input, one sentence each."""
     warnings: tuple[str, ...]
-    """What the outputs lack, one sentence each."""
+    """What the outputs lack, and what was set right in a healthy input, one sentence each."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
@@ -147,14 +147,15 @@ def segment_video(
         if on_interrupted is not None:
             on_interrupted(products)
         raise
+    found = tuple(reader.damage.sentences())
     return Outcome(
         targets=targets,
         frames=products.frames,
         lesion_frames=products.lesion_frames,
         seconds=time.perf_counter() - began,
         stages=stages.seconds,
-        damage=tuple(reader.damage.sentences()) if reader.damage.found else (),
-        warnings=tuple(products.warnings),
+        damage=found if reader.damage.found else (),
+        warnings=(*products.warnings, *(() if reader.damage.found else found)),
     )
 
 

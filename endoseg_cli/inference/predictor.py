@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,6 +21,8 @@ from endoseg_cli.networks.unet import UNet
 
 NetworkChoice = Literal["both", "1", "2"]
 Pixels = NDArray[np.uint8]
+# What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
+_OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
 
 
@@ -40,7 +43,7 @@ class Predictor:
     ) -> None:
         self.card: ModelCard = bundle.card
         self.device = resolve_device(device)
-        self.batch_size = batch_size or default_batch_size(self.device)
+        self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
         if self.batch_size < 1:
             raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
         self._dtype = resolve_precision(precision, self.device)
@@ -86,10 +89,15 @@ class Predictor:
             logits: list[Tensor] = [network(images) for network in self._networks]
         probability = torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)
         mean: Probability = probability.cpu().numpy()
+        if not np.isfinite(mean).all():  # it would read as "no lesion"
+            raise DeviceError(
+                f"the model {self.card.name} gives numbers that are not finite on {self.device} in {self._dtype}",
+                hint="use --precision fp32",
+            )
         return mean
 
     def _shrink_batch(self, tried: int, error: RuntimeError) -> None:
-        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
+        if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise error
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -109,7 +109,8 @@ class RecordsWriter:
         self._rows = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = self.part.open("w", newline="", encoding="utf-8")
+            # surrogateescape: file names that are not UTF-8 keep their bytes
+            self._file: TextIO = self.part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
         except OSError as error:
             raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="choose another folder") from error
         names = [field.name for field in fields(FrameRecord)]
@@ -143,9 +144,12 @@ class RecordsWriter:
             raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
 
     def finish(self) -> None:
-        """Close the file and give it its final name."""
+        """Close the file and give it its final name; raises OutputError if that fails."""
         self.abort()
-        self.part.replace(self.path)
+        try:
+            self.part.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}", hint="choose another name") from error
 
     def abort(self) -> None:
         """Close the part file so that it reads whole, and leave it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
@@ -55,14 +58,20 @@ class ModelCard:
     """Version of endoseg that wrote the file."""
 
     def __post_init__(self) -> None:
-        if self.networks not in (1, 2):
+        if type(self.networks) is not int or self.networks not in (1, 2):
             raise UsageError(f"a model holds 1 or 2 networks, found {self.networks}")
-        if len(self.input_size) != 2 or min(self.input_size) < 1:
-            raise UsageError(f"input size must be two positive numbers, found {self.input_size}")
+        if len(self.input_size) != 2 or not all(type(side) is int and side >= 1 for side in self.input_size):
+            raise UsageError(f"input size must be two positive whole numbers, found {self.input_size}")
         if len(self.class_names) != self.architecture.classes:
             raise UsageError(f"expected {self.architecture.classes} class names, found {list(self.class_names)}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if len(set(self.class_names)) != len(self.class_names) or not all(map(_is_file_name, self.class_names)):
+            # they become folders of mask pictures
+            raise UsageError(f"class names must differ and be fit for file names, found {list(self.class_names)}")
+        if not (_are_three_numbers(self.mean) and _are_three_numbers(self.std) and min(self.std) > 0):
             raise UsageError(f"normalisation needs 3 means and 3 positive deviations, found {self.mean} and {self.std}")
+        texts = (self.name, self.training_data, self.licence, self.intended_use, self.endoseg_version)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.scores, Mapping):
+            raise UsageError("a model card's name, data, licence, use and version are texts, its scores a mapping")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +87,7 @@ class Bundle:
 def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
     """Write `bundle` to `path` atomically, as float32 or (`half`) float16 tensors.
 
-    Raises OutputError when the file cannot be written.
+    Raises OutputError when the file cannot be written, WeightsError for values that are not finite in that type.
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {
@@ -87,6 +96,7 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
         for name, tensor in network.state_dict().items()
         if _is_stored(name)
     }
+    _check_finite(tensors, "", path)
     metadata = {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **asdict(bundle.card)})}
     partial = path.with_name(path.name + ".part")
     try:
@@ -94,7 +104,8 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
         save_file(tensors, partial, metadata=metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is a file, there is nothing to remove either
+            partial.unlink()
         raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder's free space") from error
 
 
@@ -112,6 +123,33 @@ def load_bundle(path: Path) -> Bundle:
 def load_card(path: Path) -> ModelCard:
     """Read only the metadata of a model file; raises as `load_bundle` does."""
     return _read_header(path)[0]
+
+
+class _NoRandomValues(TorchFunctionMode):
+    """Skips random initialisation: for a network without values torch would load its compiler (2 s) to do nothing."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
+def _skeleton(architecture: UNetConfig) -> UNet:
+    """Return a network with names and shapes but without values."""
+    with _NoRandomValues(), torch.device("meta"):
+        return UNet(architecture)
+
+
+def _is_file_name(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\:\0\n")
+
+
+def _are_three_numbers(values: Sequence[object]) -> bool:
+    return len(values) == 3 and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def _is_stored(name: str) -> bool:
@@ -142,7 +180,8 @@ def _parse_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
             hint="give a model that endoseg wrote, such as model.safetensors of a run folder",
         )
     try:
-        values = json.loads(metadata[METADATA_KEY])
+        # NaN and Infinity, which Python writes into JSON, become null: no other reader understands them
+        values = json.loads(metadata[METADATA_KEY], parse_constant=lambda _: None)
         version = values.pop("format_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path} has unreadable metadata: {error}", hint="fetch or copy it again") from error
@@ -155,7 +194,7 @@ def _parse_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
     try:
         return _card_from_dict(values)
     except (TypeError, ValueError, KeyError) as error:
-        reason = getattr(error, "message", error)
+        reason = f"no field {error}" if isinstance(error, KeyError) else getattr(error, "message", error)
         raise WeightsError(f"{path} has metadata that do not fit: {reason}", hint="fetch or copy it again") from error
 
 
@@ -170,8 +209,7 @@ def _card_from_dict(values: dict[str, Any]) -> ModelCard:
 
 
 def _build_network(card: ModelCard, number: int, path: Path, shapes: dict[str, tuple[tuple[int, ...], str]]) -> UNet:
-    with torch.device("meta"):
-        network = UNet(card.architecture)
+    network = _skeleton(card.architecture)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items() if _is_stored(name)}
     prefix = f"network{number}."
     _check_tensors({prefix + name: shape for name, shape in expected.items()}, shapes, path)
@@ -209,8 +247,7 @@ def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
 
 def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:
     prefixes = tuple(f"network{number}." for number in range(1, card.networks + 1))
-    with torch.device("meta"):
-        names = {name for name in UNet(card.architecture).state_dict() if _is_stored(name)}
+    names = {name for name in _skeleton(card.architecture).state_dict() if _is_stored(name)}
     known = {prefix + name for prefix in prefixes for name in names}
     extra = sorted(set(found) - known)
     if extra:

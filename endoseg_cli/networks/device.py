@@ -20,14 +20,15 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+    if not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9]\d?))?", name):  # torch itself fails on cuda:01 and on cuda:999
         raise UsageError(f"--device {name} is not known", hint="use auto, cpu, cuda, cuda:0 or mps")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(f"--device {name}: torch finds no CUDA device on this machine", hint="use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise DeviceError(f"--device {name}: torch finds {count} CUDA devices", hint=f"use cuda:0 to cuda:{count - 1}")
+        names = ", ".join(f"cuda:{index}" for index in range(count))
+        raise DeviceError(f"--device {name}: torch finds {count} CUDA device(s) only", hint=f"use {names}")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("--device mps: torch finds no Metal device on this machine", hint="use --device cpu")
     return device

@@ -27,7 +27,7 @@ def resolve_weights(weights: str | Path | None) -> Path:
         return models[name]
     names = ", ".join(models) or "none"
     raise WeightsError(
-        f"no model file or bundled model called {name}", hint=f"give a .safetensors file, or a bundled model: {names}"
+        f"no model file or bundled model called '{name}'", hint=f"give a .safetensors file, or a bundled model: {names}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, WeightsError
 from endoseg_cli.networks.bundle import load_bundle
-from endoseg_cli.networks.unet import UNet
+from endoseg_cli.networks.unet import UNet, UNetConfig
 
 # Parts of an ImageNet classifier that a U-Net has no use for.
 _CLASSIFIER_PREFIXES = ("fc.", "classifier.", "features.18.", "conv_head.", "bn2.")
@@ -45,11 +46,16 @@ def load_network_weights(network: UNet, number: int, path: Path) -> None:
     bundle = load_bundle(path)
     if bundle.card.architecture != network.config:
         raise WeightsError(
-            f"{path} holds {bundle.card.architecture}, expected {network.config}",
+            f"{path} holds another architecture: {_differences(bundle.card.architecture, network.config)}",
             hint="give --encoder and --decoder-channels as that model has them",
         )
     source = bundle.networks[number % len(bundle.networks)]
     network.load_state_dict(source.state_dict())
+
+
+def _differences(found: UNetConfig, expected: UNetConfig) -> str:
+    pairs = ((field.name, getattr(found, field.name), getattr(expected, field.name)) for field in fields(UNetConfig))
+    return ", ".join(f"{name} {mine} instead of {wanted}" for name, mine, wanted in pairs if mine != wanted)
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:
@@ -60,7 +66,9 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise WeightsError(f"{path} cannot be read as a state dict: {str(error).splitlines()[0]}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        hint = "fetch or copy it again"
+        raise WeightsError(f"{path} cannot be read as a state dict: {reason}", hint=hint) from error
     except Exception as error:  # pickle.UnpicklingError and whatever a hostile or damaged pickle makes torch raise
         raise WeightsError(f"{path} is not a plain state dict", hint="save it as .safetensors") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

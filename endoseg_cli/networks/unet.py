@@ -14,6 +14,8 @@ from endoseg_cli.networks.encoders import ENCODER_NAMES, EncoderName, build_enco
 
 STRIDE = 32
 """Every picture is padded to a multiple of this inside the network."""
+MAX_WIDTH = 8192
+"""Most channels of a decoder block, and most classes: more is a mistake that would exhaust the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,11 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if self.encoder not in ENCODER_NAMES:
             raise UsageError(f"--encoder {self.encoder} is not known", hint=f"use one of {', '.join(ENCODER_NAMES)}")
-        if len(self.decoder_channels) != 5 or min(self.decoder_channels) < 1:
-            raise UsageError(f"--decoder-channels needs five positive widths, found {self.decoder_channels}")
-        if self.classes < 1:
-            raise UsageError(f"--classes must be at least 1, found {self.classes}")
+        widths = self.decoder_channels
+        if len(widths) != 5 or not all(type(width) is int and 1 <= width <= MAX_WIDTH for width in widths):
+            raise UsageError(f"--decoder-channels needs five widths from 1 to {MAX_WIDTH}, found {widths}")
+        if type(self.classes) is not int or not 1 <= self.classes <= MAX_WIDTH:
+            raise UsageError(f"--classes must be 1 to {MAX_WIDTH}, found {self.classes}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"--dropout must lie in [0, 1), found {self.dropout}")
 

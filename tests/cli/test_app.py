@@ -1,0 +1,132 @@
+"""The process itself: start-up, signals, exit codes, and what a terminal sees."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import endoseg_cli
+from endoseg_cli.cli import app as app_module
+from endoseg_cli.errors import UsageError
+from tests.conftest import Run
+from tests.inference.brightness import decode
+from tests.video.rendering import Clip
+
+Endoseg = Callable[..., Run]
+Render = Callable[[Clip], Path]
+COMMANDS = ("segment", "info", "train", "check", "evaluate", "phantom")
+HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
+# Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
+LAUNCH = """
+import signal
+from endoseg_cli.cli.app import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = f"""
+import sys
+from endoseg_cli.cli.app import main
+for arguments in (["--version"], ["--help"], *([name, "--help"] for name in {COMMANDS})):
+    try:
+        main(arguments)
+    except SystemExit as exit_:
+        assert exit_.code == 0, (arguments, exit_.code)
+    found = [name for name in {HEAVY} if name in sys.modules]
+    assert not found, (arguments, found)
+"""
+    run = python(code)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"endoseg {endoseg_cli.__version__}\n") and run.stderr == ""
+    assert all(name in run.stdout for name in COMMANDS)
+
+
+def test_module_and_function_are_the_same_program() -> None:
+    command = [sys.executable, "-m", "endoseg_cli", "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, f"endoseg {endoseg_cli.__version__}\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_termination_keep_what_was_done(
+    render: Render, lesion_nowhere: Path, number: signal.Signals, code: int
+) -> None:
+    path = render(Clip(name="in.mp4", frames=1500, size=(16, 16), options={"preset": "ultrafast"}))
+    out = path.parent
+    outputs = ["--out", str(out / "m.mp4"), "--masks-dir", str(out / "p"), "--records", str(out / "t.csv")]
+    command = [sys.executable, "-c", LAUNCH, "segment", str(path), *outputs, "--weights", str(lesion_nowhere)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (out / "p" / "000010.png").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == code and stdout == "" and "Traceback" not in stderr
+    frames = len(decode(out / "m.mp4.part")[0])
+    assert 10 <= frames < 1500 and f"stopped early; {frames} frames are kept in {out / 'm.mp4.part'}" in stderr
+    assert not (out / "m.mp4").exists() and not (out / "t.csv").exists()
+    assert len((out / "t.csv.part").read_text().splitlines()) in (frames + 1, frames + 2)
+
+
+def test_an_internal_error_is_one_line_and_a_way_to_report_it(
+    endoseg: Endoseg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise ZeroDivisionError("some bug")
+
+    monkeypatch.setattr("endoseg_cli.networks.models.resolve_weights", lambda _: fail())
+    run = endoseg("info")
+    assert run.code == 1 and run.stdout == "" and "Traceback" not in run.stderr
+    assert "internal error: ZeroDivisionError: some bug" in run.stderr and "ENDOSEG_DEBUG=1" in run.stderr
+
+
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ENDOSEG_DEBUG", "1")
+    terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(UsageError, match="nothing to write"):
+            app_module.main(["segment", str(tmp_path)])
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+
+
+def test_messages_of_several_lines_become_one(endoseg: Endoseg, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> Path:
+        raise UsageError("first\n  second", hint="third\nfourth")
+
+    monkeypatch.setattr("endoseg_cli.networks.models.resolve_weights", refuse)
+    assert endoseg("info").stderr == "error: first second\nhint: third fourth\n"
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["info", "--no-such-option"], ["segment"]])
+def test_wrong_use_is_2(endoseg: Endoseg, arguments: list[str]) -> None:
+    run = endoseg(*arguments)
+    assert run.code == 2 and run.stdout == "" and "Usage: endoseg" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_without_a_command_there_is_help(endoseg: Endoseg) -> None:
+    run = endoseg()
+    assert run.code == 2 and "Use a model" in run.stdout + run.stderr
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    command = [sys.executable, "-m", "endoseg_cli", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert "Traceback" not in stderr
