@@ -25,13 +25,13 @@ def train(
     labeled: Annotated[
         list[Path],
         typer.Option(
-            "--labeled", help="Folder of images and masks. May be given more than once.", rich_help_panel=DATA
+            "--labeled",
+            help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once.",
+            rich_help_panel=DATA,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=DATA)],
-    val: Annotated[
-        Path | None, typer.Option("--val", help="Folder of images and masks to validate on.", rich_help_panel=DATA)
-    ] = None,
+    val: Annotated[Path | None, typer.Option("--val", help="The same to validate on.", rich_help_panel=DATA)] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option(
