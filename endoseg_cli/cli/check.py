@@ -34,7 +34,9 @@ def check(
         list[Path] | None,
         typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
     ] = None,
-    val: Annotated[Path | None, typer.Option("--val", help="The same to validate on.")] = None,
+    val: Annotated[
+        Path | None, typer.Option("--val", help="Labelled frames to validate on, given like --labeled.")
+    ] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option("--val-fraction", help="Validate on this share of the labelled frames, by patient folder."),

@@ -31,7 +31,10 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=DATA)],
-    val: Annotated[Path | None, typer.Option("--val", help="The same to validate on.", rich_help_panel=DATA)] = None,
+    val: Annotated[
+        Path | None,
+        typer.Option("--val", help="Labelled frames to validate on, given like --labeled.", rich_help_panel=DATA),
+    ] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option(
