@@ -13,6 +13,8 @@ from endoseg_cli.annotations.rings import Bitmap, Ring, signed_area, trace_rings
 
 TOLERANCES = (1.25, 0.75)
 """How far, in pixels, points may be from the simplified outline; the next is tried where the mask would suffer."""
+EXACT_BELOW = 100
+"""Regions of fewer pixels keep every corner: they have few, and other tools' rounding must not swallow them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +34,8 @@ def outline(region: Bitmap, left: int = 0, top: int = 0) -> Outline:
     (along rows, columns or diagonals) from where it was. Thin and tiny shapes keep every corner.
     """
     exact = trace_rings(region)
-    rings = next((rings for rings in _simpler(exact) if within_a_pixel(fill_rings(rings, region.shape), region)), exact)
+    simpler = _simpler(exact) if region.sum() >= EXACT_BELOW else []
+    rings = next((rings for rings in simpler if within_a_pixel(fill_rings(rings, region.shape), region)), exact)
     outer = [ring for ring, traced in zip(rings, exact, strict=True) if signed_area(traced) > 0]
     holes = [ring for ring, traced in zip(rings, exact, strict=True) if signed_area(traced) < 0]
     assert len(outer) == 1, f"one connected region, found {len(outer)}"
