@@ -16,6 +16,7 @@ from endoseg_cli.annotations.polygons import within_a_pixel
 from endoseg_cli.cli.check import check
 from endoseg_cli.cli.evaluate import evaluate
 from endoseg_cli.cli.segment import segment
+from endoseg_cli.cli.train import train
 from endoseg_cli.data.images import read_image, read_mask
 from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import find_labeled
@@ -26,7 +27,7 @@ from endoseg_cli.video.reader import VideoReader
 from tests.data.drawing import draw_frame, save, save_video
 
 app = typer.Typer()
-for command in (segment, check, evaluate):
+for command in (segment, check, evaluate, train):
     app.command()(command)
 runner = CliRunner()
 FRAMES = 6
@@ -191,3 +192,13 @@ def test_corrected_outlines_are_what_is_read(tmp_path: Path, weights: Path) -> N
     (record,) = find_labeled(tmp_path / "a.json")
     expected = cv2.rectangle(np.zeros((48, 64), np.uint8), (5, 6), (19, 15), 1, -1)
     np.testing.assert_array_equal(read_label(record.image, record.mask), expected > 0)
+
+
+def test_a_model_trains_on_annotations(tmp_path: Path, clip: Path, weights: Path) -> None:
+    done(weights, clip, "--annotations", tmp_path / "a.json", "--frames-dir", tmp_path / "images")
+    network = ("--encoder", "mobilenet_v2", "--decoder-channels", "8,8,8,8,8", "--size", "32")
+    schedule = ("--max-steps", "1", "--batch-size", "2", "--val-fraction", "0.4", "--device", "cpu")
+    options = ("--labeled", str(tmp_path / "a.json"), "--out", str(tmp_path / "run"), *network, *schedule)
+    trained = runner.invoke(app, ["train", *options])
+    assert trained.exit_code == 0, trained.output
+    assert (tmp_path / "run" / "model.safetensors").is_file()
