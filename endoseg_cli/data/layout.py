@@ -21,6 +21,9 @@ LAYOUT_HINT = (
     "images and masks have the same names, in images/ and masks/ (one folder per patient or video is welcome), "
     "or side by side as NAME and NAME_mask; LabelMe files lie beside their images, a COCO file is named itself"
 )
+ANNOTATION_HINT = (
+    "put the file beside its pictures or beside their folder images/, or export it again as COCO instances"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ class UnlabeledScan:
 def find_labeled(root: Path) -> list[LabeledRecord]:
     """Return the labelled frames of a folder or COCO file; raises InputError with every fault at once."""
     scan = scan_labeled(root)
-    raise_faults(scan.faults, hint=LAYOUT_HINT)
+    raise_faults(scan.faults, hint=ANNOTATION_HINT if is_annotation_file(root) else LAYOUT_HINT)
     return list(scan.records)
 
 

@@ -112,6 +112,9 @@ def test_pictures_that_a_coco_file_names_must_be_there_once(tmp_path: Path, imag
     scan = scan_labeled(write_coco(tmp_path / "labels.json"))
     assert [fault.kind for fault in scan.faults] == ["missing"] and len(scan.records) == 3
     assert "p1/a.png" in scan.faults[0].message and "labels.json" in scan.faults[0].message
+    with pytest.raises(InputError) as raised:
+        find_labeled(tmp_path / "labels.json")
+    assert raised.value.hint is not None and "images/" in raised.value.hint
 
 
 def test_a_coco_file_in_a_folder_must_be_named_itself(tmp_path: Path, images: Path) -> None:
