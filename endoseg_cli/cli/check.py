@@ -26,13 +26,17 @@ SHOWN_SIZES = 3
 def check(
     labeled: Annotated[
         list[Path] | None,
-        typer.Option("--labeled", help="Folder of images and masks. May be given more than once."),
+        typer.Option(
+            "--labeled", help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once."
+        ),
     ] = None,
     unlabeled: Annotated[
         list[Path] | None,
         typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
     ] = None,
-    val: Annotated[Path | None, typer.Option("--val", help="Folder of images and masks to validate on.")] = None,
+    val: Annotated[
+        Path | None, typer.Option("--val", help="Labelled frames to validate on, given like --labeled.")
+    ] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option("--val-fraction", help="Validate on this share of the labelled frames, by patient folder."),

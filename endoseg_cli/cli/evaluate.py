@@ -33,7 +33,12 @@ PIPE_WIDTH = 160
 
 def evaluate(
     labeled: Annotated[
-        Path | None, typer.Option("--labeled", metavar="DIR", help="Folder of images and masks to score the model on.")
+        Path | None,
+        typer.Option(
+            "--labeled",
+            metavar="PATH",
+            help="Folder of images and masks or LabelMe files, or COCO file, to score the model on.",
+        ),
     ] = None,
     split: Annotated[
         Path | None, typer.Option("--split", metavar="FILE", help="Split file (JSON) whose val list is scored instead.")

@@ -12,6 +12,7 @@ from endoseg_cli.cli.console import SegmentConsole
 from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
 
 if TYPE_CHECKING:
+    from endoseg_cli.annotations.formats import AnnotationConfig
     from endoseg_cli.inference.predictor import NetworkChoice, Predictor
     from endoseg_cli.networks.device import Precision
 
@@ -50,6 +51,28 @@ def segment(
     records: Annotated[
         Path | None,
         typer.Option("--records", help="Table of all frames, .csv or .json.", rich_help_panel=PRODUCTS),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotations",
+            help="Outlines and scores for annotation tools: a file, or a folder for labelme and yolo.",
+            rich_help_panel=PRODUCTS,
+        ),
+    ] = None,
+    annotation_format: Annotated[
+        Literal["coco", "labelme", "cvat", "yolo"] | None,
+        typer.Option(
+            "--annotation-format", help="For which tool (.json is coco, .xml cvat).", rich_help_panel=PRODUCTS
+        ),
+    ] = None,
+    frames_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--frames-dir",
+            help="Folder for the frames themselves, named as in the annotations: PNG of videos, copies of pictures.",
+            rich_help_panel=PRODUCTS,
+        ),
     ] = None,
     overlay_strength: Annotated[
         float, typer.Option("--overlay-strength", help="Opacity of the tint, 0 to 1.", rich_help_panel=PRODUCTS)
@@ -121,6 +144,8 @@ def segment(
         mask_pictures=masks_dir,
         probabilities=probabilities,
         records=records,
+        annotations=_annotation_config(annotations, annotation_format, overwrite=overwrite),
+        frames=frames_dir,
         overwrite=overwrite,
     )
     colour = parse_colour(overlay_color)
@@ -142,13 +167,26 @@ def segment(
     if as_json:
         failures = [{"input": str(source.path), "error": error.message} for source, error in result.failures]
         table = str(records) if records is not None else None
-        typer.echo(json.dumps({"results": outcomes, "failures": failures, "records": table}, indent=2))
+        shown = str(annotations) if annotations is not None else None
+        content = {"results": outcomes, "failures": failures, "records": table, "annotations": shown}
+        typer.echo(json.dumps(content, indent=2))
     else:
         paths = [path for outcome in outcomes for path in outcome["outputs"].values()]
-        for path in [*dict.fromkeys(paths), *([str(records)] if records is not None else [])]:
+        paths += [str(path) for path in (records, annotations) if path is not None]
+        for path in dict.fromkeys(paths):
             typer.echo(path)
     if result.damaged:
         raise typer.Exit(DAMAGED_EXIT_CODE)
+
+
+def _annotation_config(path: Path | None, name: str | None, *, overwrite: bool) -> AnnotationConfig | None:
+    from endoseg_cli.annotations.formats import AnnotationConfig, parse_format
+
+    if path is None:
+        if name is not None:
+            raise UsageError("--annotation-format belongs to --annotations, which is not given")
+        return None
+    return AnnotationConfig(path=path, format=parse_format(name, path), overwrite=overwrite)
 
 
 def _load_predictor(

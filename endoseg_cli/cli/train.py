@@ -25,12 +25,15 @@ def train(
     labeled: Annotated[
         list[Path],
         typer.Option(
-            "--labeled", help="Folder of images and masks. May be given more than once.", rich_help_panel=DATA
+            "--labeled",
+            help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once.",
+            rich_help_panel=DATA,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=DATA)],
     val: Annotated[
-        Path | None, typer.Option("--val", help="Folder of images and masks to validate on.", rich_help_panel=DATA)
+        Path | None,
+        typer.Option("--val", help="Labelled frames to validate on, given like --labeled.", rich_help_panel=DATA),
     ] = None,
     val_fraction: Annotated[
         float | None,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from endoseg_cli.data.contact_sheet import write_contact_sheet
 from endoseg_cli.data.faults import Fault, raise_faults
 from endoseg_cli.data.frame_facts import FrameFacts, SetFacts, inspect_labeled, inspect_unlabeled, summarise
-from endoseg_cli.data.images import read_mask
+from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.leaks import same_files, same_pictures, similar_pictures
 from endoseg_cli.data.sources import SourcesConfig, gather_sources
@@ -157,16 +157,16 @@ def _no_foreground(records: Sequence[LabeledRecord], facts: Sequence[FrameFacts]
     shares = [fact.foreground for fact in facts if fact.foreground is not None]
     if not shares or any(shares):
         return []
-    if len(facts) < len(records) and any(_has_foreground(record.mask) for record in records):
+    if len(facts) < len(records) and any(_has_foreground(record) for record in records):
         return []
     folder = records[0].mask.parent
     message = f"expected a lesion in some {title} mask, found {len(records)} masks without any foreground in {folder}"
     return [Fault(kind="foreground", path=folder, message=message)]
 
 
-def _has_foreground(mask: Path) -> bool:
+def _has_foreground(record: LabeledRecord) -> bool:
     try:
-        return bool(read_mask(mask).any())
+        return bool(read_label(record.image, record.mask).any())
     except EndosegError:
         return False
 

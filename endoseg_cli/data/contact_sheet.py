@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.images import read_image, read_mask, write_png
+from endoseg_cli.data.images import read_image, write_png
+from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.errors import EndosegError
 
@@ -48,7 +49,7 @@ def write_contact_sheet(
 def labeled_tile(record: LabeledRecord) -> Picture:
     """Draw a frame with its lesion's outline and, below, its name and the lesion's share of the picture."""
     try:
-        image, mask = read_image(record.image), read_mask(record.mask)
+        image, mask = read_image(record.image), read_label(record.image, record.mask)
     except EndosegError:
         return _tile(None, f"{record.name}: unreadable")
     if mask.shape != image.shape[:2]:

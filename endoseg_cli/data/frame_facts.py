@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.faults import Fault
-from endoseg_cli.data.images import read_image, read_mask
+from endoseg_cli.data.images import read_image
+from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.similarity import pixel_digest, thumbnail
 from endoseg_cli.errors import EndosegError
@@ -71,7 +72,7 @@ def inspect_labeled(record: LabeledRecord) -> FrameFacts:
     """Read an image and its mask; what is wrong with them becomes faults, not errors."""
     facts = _inspect(record.image, record.group)
     try:
-        mask = read_mask(record.mask)
+        mask = read_label(record.image, record.mask)
     except EndosegError as error:
         fault = Fault(kind="mask", path=record.mask, message=error.message)
         return replace(facts, foreground=None, faults=(*facts.faults, fault))

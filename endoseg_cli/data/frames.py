@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.augment import resize_frame
-from endoseg_cli.data.images import read_image, read_mask
+from endoseg_cli.data.images import read_image
+from endoseg_cli.data.labels import read_label
 
 Frame = NDArray[np.uint8]  # (h, w, 3) RGB
 Mask = NDArray[np.bool_]  # (h, w)
@@ -21,7 +22,8 @@ class FrameStore:
     """The frames of a set, and their masks where it has any, by index.
 
     With `keep`, every file is read once, by threads, and kept shrunk to what a network of `size` = (H, W) can use: no
-    side larger than max(H, W). Masks are shrunk by nearest neighbour. Without `keep`, files are read when asked for.
+    side larger than max(H, W). A mask is a picture, or an annotation file; masks are shrunk by nearest neighbour.
+    Without `keep`, files are read when asked for.
     Raises InputError, naming the file, for what cannot be read.
     """
 
@@ -51,8 +53,10 @@ class FrameStore:
     def _read(self, index: int) -> tuple[Frame, Mask | None]:
         image = read_image(self._images[index])
         size = (min(image.shape[0], self._side), min(image.shape[1], self._side))
-        mask = None if self._masks is None else _shrink_mask(read_mask(self._masks[index]), size)
-        return resize_frame(image, size), mask
+        if self._masks is None:
+            return resize_frame(image, size), None
+        mask = read_label(self._images[index], self._masks[index])
+        return resize_frame(image, size), _shrink_mask(mask, size)
 
 
 def _shrink_mask(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from endoseg_cli.data.annotated import annotated_pictures, folder_annotations
 from endoseg_cli.data.faults import Fault, raise_faults
 from endoseg_cli.data.folder_names import IMAGE_FOLDERS, PlacedFile, list_files, place, strip_mask_suffix
 from endoseg_cli.data.frames_cache import cached_frames
 from endoseg_cli.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
+from endoseg_cli.data.labels import is_annotation_file
 from endoseg_cli.errors import EndosegError, UsageError
 
 DEFAULT_FRAMES_PER_SECOND = 2.0
 """How densely videos are sampled into unlabelled frames unless asked otherwise."""
 LAYOUT_HINT = (
     "images and masks have the same names, in images/ and masks/ (one folder per patient or video is welcome), "
-    "or side by side as NAME and NAME_mask"
+    "or side by side as NAME and NAME_mask; LabelMe files lie beside their images, a COCO file is named itself"
+)
+ANNOTATION_HINT = (
+    "put the file beside its pictures or beside their folder images/, or export it again as COCO instances"
 )
 
 
@@ -28,7 +33,7 @@ class LabeledRecord:
     image: Path
     """The picture."""
     mask: Path
-    """Its mask, of the same size."""
+    """The file that holds its mask: a picture of the same size, or a COCO or LabelMe file; see labels.read_label."""
     group: str
     """The patient or video it belongs to: its folder below the image folder; '' in a flat folder."""
     name: str
@@ -72,9 +77,9 @@ class UnlabeledScan:
 
 
 def find_labeled(root: Path) -> list[LabeledRecord]:
-    """Return the labelled frames below `root`; raises InputError with every fault at once."""
+    """Return the labelled frames of a folder or COCO file; raises InputError with every fault at once."""
     scan = scan_labeled(root)
-    raise_faults(scan.faults, hint=LAYOUT_HINT)
+    raise_faults(scan.faults, hint=ANNOTATION_HINT if is_annotation_file(root) else LAYOUT_HINT)
     return list(scan.records)
 
 
@@ -91,16 +96,24 @@ def find_unlabeled(
 
 
 def scan_labeled(root: Path) -> LabeledScan:
-    """Pair images and masks below `root` by group and name.
+    """Pair images and masks below `root` by group and name, or take the pairs from a COCO file.
 
     Understood are images/ with masks/ (or any other name in folder_names) at any depth, and both side by side with
-    the mask called NAME_mask. A mask in a mask folder may be called NAME or NAME_mask.
+    the mask called NAME_mask. A mask in a mask folder may be called NAME or NAME_mask. A LabelMe file beside an image,
+    or of its name in a mask folder, is its mask.
     """
+    if root.is_file() and is_annotation_file(root):
+        return _scan_annotation_file(root)
     if fault := _folder_fault(root):
         return LabeledScan(records=(), faults=(fault,), notes=())
     files, others = list_files(root, IMAGE_SUFFIXES)
     images, masks = pictures_by_key([place(path, root) for path in files])
-    faults = [*_twice(images, "image"), *_twice(masks, "mask"), *_without_partner(images, masks, root)]
+    annotations = folder_annotations([place(path, root) for path in others if is_annotation_file(path)], images, masks)
+    for key, path in annotations.labelme:
+        masks[key].append(path)
+    others = [path for path in others if not is_annotation_file(path) or path in annotations.others]
+    faults = [*annotations.faults, *_twice(images, "image"), *_twice(masks, "mask")]
+    faults += _without_partner(images, masks, root)
     if not files:
         faults.append(Fault(kind="missing", path=root, message=f"expected images and masks, found none in {root}"))
     records = [
@@ -108,7 +121,17 @@ def scan_labeled(root: Path) -> LabeledScan:
         for key in sorted(images)
         if len(images[key]) == 1 and len(masks.get(key, [])) == 1
     ]
-    return LabeledScan(records=tuple(records), faults=tuple(faults), notes=tuple(_notes_on_others(root, others)))
+    notes = (*annotations.notes, *_notes_on_others(root, others))
+    return LabeledScan(records=tuple(records), faults=tuple(faults), notes=notes)
+
+
+def _scan_annotation_file(file: Path) -> LabeledScan:
+    found = annotated_pictures(file)
+    records = [
+        LabeledRecord(image=path, mask=file, group=key[0], name="/".join(filter(None, key)))
+        for key, path in found.pictures
+    ]
+    return LabeledScan(records=tuple(records), faults=found.faults, notes=found.notes)
 
 
 def scan_unlabeled(
@@ -196,7 +219,8 @@ def _folder_fault(root: Path) -> Fault | None:
     if root.is_dir():
         return None
     found = "a file" if root.exists() else "nothing"
-    return Fault(kind="missing", path=root, message=f"expected a folder with images and masks, found {found}: {root}")
+    message = f"expected a folder with images and masks, or a COCO file (.json), found {found}: {root}"
+    return Fault(kind="missing", path=root, message=message)
 
 
 def _notes_on_others(root: Path, others: Iterable[Path]) -> list[str]:

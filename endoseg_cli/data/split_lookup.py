@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from endoseg_cli.data.annotated import folder_annotations
 from endoseg_cli.data.faults import SHOWN_FAULTS, Fault
 from endoseg_cli.data.folder_names import list_files, place, strip_mask_suffix
 from endoseg_cli.data.images import IMAGE_SUFFIXES, is_image
+from endoseg_cli.data.labels import is_annotation_file
 from endoseg_cli.data.layout import Key, LabeledRecord, UnlabeledRecord, pictures_by_key
 
 
@@ -23,8 +25,11 @@ class FrameLookup:
         self.images: dict[Key, list[Path]] = {}
         self.masks: dict[Key, list[Path]] = {}
         if root.is_dir():
-            files, _ = list_files(root, IMAGE_SUFFIXES)
+            files, others = list_files(root, IMAGE_SUFFIXES)
             self.images, self.masks = pictures_by_key([place(file, root) for file in files])
+            json_files = [place(file, root) for file in others if is_annotation_file(file)]
+            for key, file in folder_annotations(json_files, self.images, self.masks).labelme:
+                self.masks[key].append(file)
         self.keys_of_stem: dict[str, list[Key]] = defaultdict(list)
         for key in self.images:
             self.keys_of_stem[key[1]].append(key)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.images import read_image, read_mask
+from endoseg_cli.data.images import read_image
+from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord
 from endoseg_cli.errors import InputError, MissingInputError, UsageError, WeightsError
 from endoseg_cli.evaluation.breakdown import SizeBounds, by_group, by_size
@@ -158,7 +159,7 @@ def _batches(records: Sequence[LabeledRecord], size: int) -> Iterator[Sequence[L
 
 
 def _read_pair(record: LabeledRecord) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    image, truth = read_image(record.image), read_mask(record.mask)
+    image, truth = read_image(record.image), read_label(record.image, record.mask)
     if image.shape[:2] != truth.shape:
         raise InputError(
             f"a mask must have the size of its frame: expected {image.shape[1]} x {image.shape[0]} pixels as in "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError
 from endoseg_cli.inference.outputs import OutputConfig, Source, Targets, check_class_folders, find_sources, plan
 from endoseg_cli.inference.overlay import OverlayConfig
@@ -72,11 +73,14 @@ def run_job(
     style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay)
     outcomes: list[Outcome] = []
     failures: list[tuple[Source, EndosegError]] = []
-    with RecordsWriter(outputs.records) if outputs.records is not None else nullcontext() as records:
+    with ExitStack() as stack:
+        records = None if outputs.records is None else stack.enter_context(RecordsWriter(outputs.records))
+        wanted = outputs.annotations
+        annotations = None if wanted is None else stack.enter_context(wanted.open(style.class_names))
         for target in targets:
             listener.started(target.source)
             try:
-                outcome = _segment(target, predictor, style, config, records, listener)
+                outcome = _segment(target, predictor, style, config, records, annotations, listener)
             except EndosegError as error:
                 if len(targets) == 1:
                     raise
@@ -101,14 +105,22 @@ def _segment(
     style: ProductStyle,
     config: SegmentConfig,
     records: RecordsWriter | None,
+    annotations: AnnotationWriter | None,
     listener: JobListener,
 ) -> Outcome:
     if targets.source.is_picture:
-        return segment_picture(targets, predictor, style, config, records)
+        return segment_picture(targets, predictor, style, config, records, annotations)
 
     def keep(products: VideoProducts) -> None:
         listener.kept(products.parts, products.frames)
 
     return segment_video(
-        targets, predictor, style, config, records, on_progress=listener.progressed, on_interrupted=keep
+        targets,
+        predictor,
+        style,
+        config,
+        records,
+        on_progress=listener.progressed,
+        on_interrupted=keep,
+        annotations=annotations,
     )

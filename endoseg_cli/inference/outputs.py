@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from glob import escape
+from pathlib import Path, PurePosixPath
 
+from endoseg_cli.annotations.formats import AnnotationConfig
 from endoseg_cli.data.images import is_image, is_video
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError
 from endoseg_cli.inference.records import check_records_path
@@ -29,11 +31,16 @@ class OutputConfig:
     """Folder for a 16-bit probability PNG per frame."""
     records: Path | None = None
     """Per-frame table of all inputs, .csv or .json."""
+    annotations: AnnotationConfig | None = None
+    """File or folder for the annotations of all inputs."""
+    frames: Path | None = None
+    """Folder for the predicted frames themselves, which annotation tools need."""
     overwrite: bool = False
     """Replace outputs that exist."""
 
     def __post_init__(self) -> None:
-        if not any((self.masks, self.overlay, self.mask_pictures, self.probabilities, self.records)):
+        products = (self.masks, self.overlay, self.mask_pictures, self.probabilities, self.records, self.frames)
+        if not any((*products, self.annotations)):
             raise UsageError("nothing to write", hint="give --out FILE, or another product such as --overlay FILE")
 
 
@@ -66,9 +73,27 @@ class Targets:
     """Folder for a video's mask PNGs, or a picture's mask PNG."""
     probabilities: Path | None
     """Folder for a video's probability PNGs, or a picture's probability PNG."""
+    frames: Path | None
+    """Folder for the frames of all inputs."""
+    name: PurePosixPath
+    """A picture's name below that folder; of a video what its frames' names begin with."""
+
+    def frame_name(self, index: int) -> PurePosixPath:
+        """Return what annotation files and the folder of frames call a frame."""
+        if self.source.is_picture:
+            return self.name
+        return self.name.with_name(f"{self.name.name}_{index:06d}{PICTURE_SUFFIX}")
+
+    def frame_picture(self, index: int) -> Path | None:
+        """Return where a frame's picture lies or will lie; None for a video whose frames are not wanted."""
+        if self.frames is not None:
+            return self.frames / self.frame_name(index)
+        return self.source.path if self.source.is_picture else None
 
     def files(self) -> Iterator[Path]:
         """Yield every target there is."""
+        if self.frames is not None and self.source.is_picture:
+            yield self.frames / self.frame_name(0)
         yield from (path for path in (self.masks, self.overlay, self.mask_pictures, self.probabilities) if path)
 
 
@@ -93,10 +118,14 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
     single = len(sources) == 1 and len(inputs) == 1 and Path(inputs[0]).is_file()
     targets = [_targets(source, config, single=single) for source in sources]
     _check_distinct(targets)
+    if config.annotations is not None or config.frames is not None:
+        _check_frame_names(sources)
     for target in targets:
         _check_writable(target, config.overwrite)
     if config.records is not None:
         check_records_path(config.records, overwrite=config.overwrite)
+    if config.annotations is not None:
+        config.annotations.check()
     return targets
 
 
@@ -133,7 +162,17 @@ def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
         overlay=_product(config.overlay, source, suffix, single=single, option="--overlay"),
         mask_pictures=_pictures(config.mask_pictures, source, single=single),
         probabilities=_pictures(config.probabilities, source, single=single),
+        frames=config.frames,
+        name=_name(source, single=single),
     )
+
+
+def _name(source: Source, *, single: bool) -> PurePosixPath:
+    """Name a picture as it is called, a video's frames after it; of several, each video has a folder."""
+    place = PurePosixPath(source.place.as_posix())
+    if source.is_picture:
+        return place.with_name(place.name + source.path.suffix)
+    return place if single else place / place.name
 
 
 def _product(given: Path | None, source: Source, suffix: str, *, single: bool, option: str) -> Path | None:
@@ -180,6 +219,16 @@ def _check_distinct(targets: Sequence[Targets]) -> None:
                 raise UsageError(f"two products of {target.source.path} would write {file}", hint="name them apart")
 
 
+def _check_frame_names(sources: Sequence[Source]) -> None:
+    """Refuse inputs whose frames would have the same names in annotations, such as a.png and a.jpg."""
+    owners: dict[Path, Path] = {}
+    for source in sources:
+        other = owners.setdefault(source.place, source.path)
+        if other != source.path:
+            message = f"the frames of {other} and {source.path} would have the same names in the annotations"
+            raise UsageError(message, hint="segment them one by one, or rename one of them")
+
+
 def _check_writable(target: Targets, overwrite: bool) -> None:
     source = target.source.path
     for file in (target.masks, target.overlay):
@@ -187,6 +236,8 @@ def _check_writable(target: Targets, overwrite: bool) -> None:
             check_target(file, source=source, overwrite=overwrite)
         elif file is not None:
             _check_picture(file, source, overwrite)
+    if target.frames is not None:
+        _check_frames(target, overwrite)
     for place in (target.mask_pictures, target.probabilities):
         if place is None:
             continue
@@ -214,6 +265,19 @@ def check_class_folders(targets: Sequence[Targets], class_names: Sequence[str], 
 def _check_no_pictures(folder: Path, overwrite: bool) -> None:
     if folder.is_dir() and not overwrite and any(folder.glob("*.png")):
         raise OutputError(f"the folder holds pictures already: {folder}", hint="add --overwrite, or choose another")
+
+
+def _check_frames(target: Targets, overwrite: bool) -> None:
+    first = target.frame_picture(0)
+    assert target.frames is not None and first is not None, "frames are wanted"
+    if target.frames.exists() and not target.frames.is_dir():
+        raise OutputError(f"--frames-dir: expected a folder, found a file: {target.frames}")
+    if target.source.is_picture:
+        if not first.exists() or not first.samefile(target.source.path):
+            _check_picture(first, target.source.path, overwrite)
+    elif not overwrite and any(first.parent.glob(f"{escape(target.name.name)}_[0-9]*{PICTURE_SUFFIX}")):
+        hint = "add --overwrite, or choose another"
+        raise OutputError(f"the folder holds frames of this video already: {first.parent}", hint=hint)
 
 
 def _check_picture(file: Path, source: Path, overwrite: bool) -> None:

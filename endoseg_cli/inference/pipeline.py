@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.images import read_image
 from endoseg_cli.errors import UsageError
@@ -80,6 +81,7 @@ class Outcome:
             "overlay": targets.overlay,
             "mask_pictures": targets.mask_pictures,
             "probabilities": targets.probabilities,
+            "frames": targets.frames,
         }
         return {
             "input": str(targets.source.path),
@@ -110,6 +112,7 @@ def segment_video(
     records: RecordsWriter | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_interrupted: Callable[[VideoProducts], None] | None = None,
+    annotations: AnnotationWriter | None = None,
 ) -> Outcome:
     """Segment a video in constant memory, its frames keeping their timestamps.
 
@@ -123,10 +126,17 @@ def segment_video(
         end=config.end,
         rgb_size=predictor.input_size,
         keep_planes=targets.overlay is not None,
+        picture_every=config.every if targets.frames is not None else None,
     )
     try:
         products = VideoProducts(
-            targets, reader.info, style, records, overwrite=config.overwrite, audio_span=reader.span
+            targets,
+            reader.info,
+            style,
+            records,
+            overwrite=config.overwrite,
+            audio_span=reader.span,
+            annotations=annotations,
         )
     except BaseException:
         reader.close()
@@ -165,6 +175,7 @@ def segment_picture(
     style: ProductStyle,
     config: SegmentConfig,
     records: RecordsWriter | None = None,
+    annotations: AnnotationWriter | None = None,
 ) -> Outcome:
     """Segment a still picture."""
     stages = StageSeconds()
@@ -174,7 +185,7 @@ def segment_picture(
     probability = predictor.predict([resize_frame(image, predictor.input_size)])[0]
     stages.predict = time.perf_counter() - began - stages.read
     segmentation = segment(probability, image.shape[:2], config.mask)
-    write_picture_products(targets, image, segmentation, style, records)
+    write_picture_products(targets, image, segmentation, style, records, annotations)
     seconds = time.perf_counter() - began
     stages.write = seconds - stages.read - stages.predict
     return Outcome(

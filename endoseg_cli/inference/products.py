@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.data.images import write_png
 from endoseg_cli.errors import OutputError
+from endoseg_cli.inference.frame_pictures import annotated_frame, copy_picture, write_frame
 from endoseg_cli.inference.masks import Segmentation
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.overlay import OverlayConfig, tint_planes, tint_rgb
@@ -51,8 +53,10 @@ class VideoProducts:
         *,
         overwrite: bool,
         audio_span: tuple[float | None, float | None] = (None, None),
+        annotations: AnnotationWriter | None = None,
     ) -> None:
         self._targets, self._info, self._style, self._records = targets, info, style, records
+        self._annotations = annotations
         self.frames = 0
         """Frames written so far."""
         self.lesion_frames = 0
@@ -118,6 +122,11 @@ class VideoProducts:
             write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names)
         if self._targets.probabilities is not None:
             write_probabilities(self._targets.probabilities / name, segmentation, self._style.class_names)
+        if self._targets.frames is not None:
+            assert frame.picture is not None, "the reader keeps pictures when frames are wanted"
+            write_frame(self._targets, frame.index, frame.picture)
+        if self._annotations is not None:
+            self._annotations.write(annotated_frame(self._targets, frame.index, segmentation))
         if self._records is not None:
             self._records.write(
                 frame_records(
@@ -132,7 +141,12 @@ class VideoProducts:
 
 
 def write_picture_products(
-    targets: Targets, image: Pixels, segmentation: Segmentation, style: ProductStyle, records: RecordsWriter | None
+    targets: Targets,
+    image: Pixels,
+    segmentation: Segmentation,
+    style: ProductStyle,
+    records: RecordsWriter | None,
+    annotations: AnnotationWriter | None = None,
 ) -> None:
     """Write the products of one picture (H, W, 3)."""
     if targets.masks is not None:
@@ -143,6 +157,10 @@ def write_picture_products(
         write_masks(targets.mask_pictures, segmentation, style.class_names)
     if targets.probabilities is not None:
         write_probabilities(targets.probabilities, segmentation, style.class_names)
+    if targets.frames is not None:
+        copy_picture(targets)
+    if annotations is not None:
+        annotations.write(annotated_frame(targets, 0, segmentation))
     if records is not None:
         source = str(targets.source.path)
         records.write(frame_records(segmentation, style.class_names, source=source, frame=0, time=None, flags=""))

@@ -34,6 +34,8 @@ class Frame:
     """The upright picture, (height, width, 3), at the size asked for."""
     planes: Planes | None
     """The stored picture at full size, for the overlay; None unless asked for."""
+    picture: Pixels | None = None
+    """The upright RGB picture at full size, (H, W, 3); None unless asked for."""
 
     @property
     def time(self) -> float:
@@ -57,18 +59,19 @@ class VideoReader:
         end: float | None = None,
         rgb_size: tuple[int, int] | None = None,
         keep_planes: bool = False,
+        picture_every: int | None = None,
         threads: int = 0,
     ) -> None:
         """Open the video and decode its first frame.
 
         `start` (included) and `end` (excluded) are seconds after the first frame; `rgb_size` is the upright (height,
-        width) of `Frame.rgb`, None for the video's own; `keep_planes` fills `Frame.planes`; `threads` are for
-        decoding, 0 for one per core. Raises UsageError for an impossible range, MissingInputError and InputError if
-        there is no video to read.
+        width) of `Frame.rgb`, None for the video's own; `keep_planes` fills `Frame.planes`; `picture_every` = n fills
+        `Frame.picture` of every n-th frame from `start` on; `threads` are for decoding, 0 for one per core. Raises
+        UsageError for an impossible range, MissingInputError and InputError if there is no video to read.
         """
         _check_range(start, end)
         self._decoder = Decoder(Path(path), threads=threads)
-        self._rgb_size, self._keep_planes = rgb_size, keep_planes
+        self._rgb_size, self._keep_planes, self._picture_every = rgb_size, keep_planes, picture_every
         self._start, self._end = _ticks(start, self.info), _ticks(end, self.info)
         self._converter = converter_for(self.info)
 
@@ -102,20 +105,21 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; raises UsageError if `start` lies behind the end of the video."""
-        empty = True
+        number = 0
         for decoded in self._decoder.frames(self._start):
             if self._end is not None and decoded.pts >= self._end:
                 break
-            empty = False
-            yield self._frame(decoded)
-        if empty:
+            yield self._frame(decoded, number)
+            number += 1
+        if not number:
             raise UsageError(
                 f"no frame between the chosen start and end in {self.info.path}",
                 hint=f"the video has {_length(self.info)}; choose --start and --end inside it",
             )
 
-    def _frame(self, decoded: DecodedFrame) -> Frame:
+    def _frame(self, decoded: DecodedFrame, number: int) -> Frame:
         picture = decoded.picture
+        wanted = self._picture_every is not None and number % self._picture_every == 0
         self.damage.resized_frames += (picture.width, picture.height) != (self.info.width, self.info.height)
         return Frame(
             index=decoded.index,
@@ -124,6 +128,7 @@ class VideoReader:
             damaged=decoded.damaged,
             rgb=self._converter.rgb(picture, self._rgb_size),
             planes=self._converter.planes(picture) if self._keep_planes else None,
+            picture=self._converter.rgb(picture) if wanted else None,
         )
 
 

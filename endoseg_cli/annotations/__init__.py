@@ -1,0 +1,1 @@
+"""Masks as annotation tools keep them: polygons and run lengths, for COCO, LabelMe, CVAT and YOLO."""
