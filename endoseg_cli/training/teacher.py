@@ -44,9 +44,9 @@ def teach(network: UNet, views: TeacherViews, dropout_1: Tensor, dropout_2: Tens
     """Return a teacher's maps (Endo-SemiS, uncertainty-guided pseudo-labels and cross-supervision on labelled frames).
 
     `dropout_1` and `dropout_2` are the channel factors (K, B, channels) of the K passes over w1 and w2. BatchNorm is in
-    eval mode, so the encoder and the decoder up to its first dropout are deterministic: they run once for all K passes,
-    on w1, the boxed w2 and the labelled frames together; w2 counts nowhere but in a box, so frames without one are left
-    out. The network is left in eval mode.
+    eval mode, so the encoder, the decoder up to its first dropout, and what the skips add to its convolutions are
+    deterministic: they run once for all K passes, on w1, the boxed w2 and the labelled frames together; w2 counts
+    nowhere but in a box, so frames without one are left out. The network is left in eval mode.
     """
     network.eval()
     frames, boxed = len(views.weak_1), len(views.boxed)
@@ -55,10 +55,11 @@ def teach(network: UNet, views: TeacherViews, dropout_1: Tensor, dropout_2: Tens
     start = network.decode_start(features)
     labeled = network.decode_rest(start[unlabeled:], _rows(features, slice(unlabeled, None)))
     ours, ours_start = _rows(features, slice(unlabeled)), start[:unlabeled]
+    skips = network.decode_skips(ours)
     factors = torch.cat([dropout_1, dropout_2[:, views.boxed]], dim=1)
     passes = torch.stack(
         [
-            torch.sigmoid(network.decode_rest(ours_start, ours, split_factors(one, network.config)))
+            torch.sigmoid(network.decode_rest(ours_start, ours, split_factors(one, network.config), skips))
             for one in factors.to(start.dtype)
         ]
     )

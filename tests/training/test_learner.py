@@ -111,8 +111,8 @@ def test_bf16_comes_close_to_fp32(batch: TrainingBatch) -> None:
 
 
 def test_a_step_lowers_the_loss(data: TrainingData, tmp_path: Path) -> None:
-    config = replace(CONFIG, max_steps=25, warm_up_steps=0, dropout=0.0)
+    config = replace(CONFIG, max_steps=12, warm_up_steps=12, dropout=0.0, learning_rate=3e-3)
     trainer = make_trainer(data, tmp_path, config)
     batch = trainer.batches[0]
-    found = [trainer.train_step(batch)["supervised_1"] for _ in range(25)]
-    assert found[-1] < 0.8 * found[0]
+    found = [trainer.train_step(batch)["supervised_1"] for _ in range(12)]
+    assert found[-1] < 0.9 * found[0]
