@@ -59,6 +59,12 @@ class DecoderConv(nn.Sequential):
         out: Tensor = self[1](self[0](x))
         return out
 
+    def convolve_part(self, x: Tensor, channels: slice) -> Tensor:
+        """Return what some of the input channels contribute to the convolution; contributions add up."""
+        weight = self[0].weight
+        assert isinstance(weight, Tensor)
+        return functional.conv2d(x, weight[:, channels], padding=1)
+
     def after_norm(self, x: Tensor, masks: Iterator[Tensor] | None) -> Tensor:
         """Apply the next of `masks` (or, without masks, the layer's own random dropout) and the ReLU."""
         out: Tensor = self[3](self[2](x) if masks is None else x * next(masks))
@@ -83,17 +89,15 @@ class DecoderBlock(nn.Module):
         return x if skip is None else torch.cat([x, skip], dim=1)
 
     def skip_part(self, skip: Tensor) -> Tensor:
-        """Return what the skip adds to the first convolution; it is linear, so the parts may be summed."""
-        conv = self.conv1[0]
-        return functional.conv2d(skip, conv.weight[:, -skip.shape[1] :], padding=1)
+        """Return what the skip contributes to the first convolution."""
+        return self.conv1.convolve_part(skip, slice(-skip.shape[1], None))
 
     def run(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None, masks: Iterator[Tensor] | None) -> Tensor:
         """Run the block on `x`; where `skip_part` is given, the skip itself is not convolved again."""
         if skip_part is None:
             return self.conv2.run(self.conv1.run(self.join(x, skip), masks), masks)
-        conv, norm = self.conv1[0], self.conv1[1]
         x = self.join(x, None)
-        x = norm(functional.conv2d(x, conv.weight[:, : x.shape[1]], padding=1) + skip_part)
+        x = self.conv1[1](self.conv1.convolve_part(x, slice(x.shape[1])) + skip_part)
         return self.conv2.run(self.conv1.after_norm(x, masks), masks)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from endoseg_cli.errors import DeviceError
 
@@ -40,7 +39,7 @@ class Ranks:
         """Return the sum of `values` over all processes; the gradient flows back to every one of them."""
         if self.size == 1:
             return values
-        total: Tensor = all_reduce(values.contiguous())  # type: ignore[no-untyped-call]
+        total: Tensor = _SumOverRanks.apply(values)  # type: ignore[no-untyped-call]
         return total
 
     def mean(self, values: Tensor) -> Tensor:
@@ -67,6 +66,24 @@ class Ranks:
         """Wait until all processes are here."""
         if self.size > 1:
             dist.barrier()
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """Sum over the processes; what each put in moved the sum of all, so the gradients are summed too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return _all_reduced(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _all_reduced(gradients[0])
+
+
+def _all_reduced(values: Tensor) -> Tensor:
+    total = values.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total
 
 
 ALONE = Ranks()

@@ -99,8 +99,12 @@ def _run(
         check_tensorboard()
     if not resume:
         _prepare_folder(folder, ranks)
+    if not ranks.leads:
+        ranks.wait()  # for the first process, which decodes videos and fetches weights that the others then find
     found = _gather(sources, listener)
     start = None if resume else _start_weights(config)
+    if ranks.leads:
+        ranks.wait()
     trainer = Trainer(
         config,
         _load(found, config),

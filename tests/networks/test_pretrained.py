@@ -40,7 +40,7 @@ def timm_mobilenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
             for layer, place in timm_layers(stage).items():
                 places[f"blocks.{stage}.{block}.{layer}"] = f"features.{index}.conv.{place}"
             index += 1
-    named = {}
+    named: dict[str, Tensor] = {}
     for layer, place in places.items():
         found = {
             name.removeprefix(f"{place}."): tensor for name, tensor in state.items() if name.startswith(f"{place}.")
