@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from endoseg_cli import __version__
+from endoseg_cli.cli.benchmark import benchmark
 from endoseg_cli.cli.check import check
 from endoseg_cli.cli.console import print_error
 from endoseg_cli.cli.evaluate import evaluate
@@ -56,6 +57,7 @@ app.command(rich_help_panel="Train a model")(train)
 app.command(rich_help_panel="Train a model")(check)
 app.command(rich_help_panel="Train a model")(evaluate)
 app.command(rich_help_panel="Test data")(phantom)
+app.add_typer(benchmark, name="benchmark", rich_help_panel="Test data")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

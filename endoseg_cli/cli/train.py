@@ -1,164 +1,266 @@
-"""`endoseg train`: a model from frames and masks."""
+"""`endoseg train`: a model from few frames with masks and many without."""
 
 from __future__ import annotations
 
-import math
-import time
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from endoseg_cli.cli.console import print_warning
 from endoseg_cli.cli.phantom import parse_size
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from endoseg_cli.training.trainer import StepRecord, ValidationRecord
+    from endoseg_cli.data.sources import SourcesConfig
+    from endoseg_cli.training.config import TrainConfig
 
-DATA, NETWORK, SCHEDULE = "Data", "Network", "Schedule"
-STEP_LINE_SECONDS = 10.0
-"""How often a step is told on stderr."""
+RUN, DATA, NETWORK, METHOD, SCHEDULE = "Run", "Data", "Network", "Method (Endo-SemiS)", "Schedule"
+DATA_SETTINGS = ("labeled", "unlabeled", "val", "val_fraction", "split", "root", "frames_per_second", "cache", "seed")
+NOT_SETTINGS = ("out", "resume", "config", "recipe", "device", "tensorboard")
+WITH_RESUME = ("resume", "device", "tensorboard")
 
 
 def train(
+    context: typer.Context,
     labeled: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
-            "--labeled",
             help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once.",
             rich_help_panel=DATA,
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=DATA)],
-    val: Annotated[
+    ] = None,
+    unlabeled: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of frames, video, or folder of videos. May be given more than once. Without it, training is"
+            " supervised.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=RUN)] = None,
+    resume: Annotated[
         Path | None,
-        typer.Option("--val", help="Labelled frames to validate on, given like --labeled.", rich_help_panel=DATA),
+        typer.Option(
+            metavar="RUN", help="Go on with a run where it stopped, with its own settings.", rich_help_panel=RUN
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            help="Settings, such as a run's config.yaml; options given here go before.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Labelled frames to validate on, given like --labeled.", rich_help_panel=DATA)
     ] = None,
     val_fraction: Annotated[
         float | None,
-        typer.Option(
-            "--val-fraction", help="Validate on this share of the labelled frames, by folder.", rich_help_panel=DATA
-        ),
+        typer.Option(help="Validate on this share of the labelled frames, by folder.", rich_help_panel=DATA),
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Split file that names all frames.", rich_help_panel=DATA)
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Where the names in the split file are looked up.", rich_help_panel=DATA)
+    ] = None,
+    frames_per_second: Annotated[
+        float, typer.Option(help="How densely unlabelled videos are sampled.", rich_help_panel=DATA)
+    ] = 2.0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where the frames of videos are kept.", rich_help_panel=DATA)
     ] = None,
     encoder: Annotated[
         Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"],
-        typer.Option("--encoder", help="Encoder of both U-Nets.", rich_help_panel=NETWORK),
+        typer.Option(help="Encoder of both U-Nets.", rich_help_panel=NETWORK),
     ] = "resnet34",
     encoder_weights: Annotated[
         str,
         typer.Option(
-            "--encoder-weights", help="What the encoders start from: a state dict, or none.", rich_help_panel=NETWORK
+            help="What the encoders start from: imagenet (cache, else Hub), none, or a state dict's file.",
+            rich_help_panel=NETWORK,
         ),
-    ] = "none",
+    ] = "imagenet",
     decoder_channels: Annotated[
-        str,
-        typer.Option("--decoder-channels", help="Width of the five decoder blocks.", rich_help_panel=NETWORK),
+        str, typer.Option(help="Width of the five decoder blocks.", rich_help_panel=NETWORK)
     ] = "256,128,64,32,16",
     size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="Size of the network's input.", rich_help_panel=NETWORK)
+        str, typer.Option(metavar="WxH", help="Size of the network's input.", rich_help_panel=NETWORK)
     ] = "256",
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", help="Model to start from, of the same architecture.", rich_help_panel=NETWORK),
+        typer.Option(help="Model to start from, of the same architecture.", rich_help_panel=NETWORK),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option("--epochs", help="Passes over the labelled frames.", rich_help_panel=SCHEDULE)
-    ] = 100,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", help="Steps to train, in place of epochs.", rich_help_panel=SCHEDULE)
-    ] = None,
-    validate_every: Annotated[
-        int | None,
+    recipe: Annotated[
+        Literal["endo-semis", "cps", "supervised"],
         typer.Option(
-            "--validate-every", help="Steps between validations (default: once per epoch).", rich_help_panel=SCHEDULE
+            help="Strategies: all, cross pseudo-supervision alone, or none; switches below go before.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "endo-semis",
+    cross_supervision: Annotated[
+        bool, typer.Option(help="Learn weak views from the other network.", rich_help_panel=METHOD)
+    ] = True,
+    joint_pseudo_label: Annotated[
+        bool, typer.Option(help="Learn strong views from the surer network.", rich_help_panel=METHOD)
+    ] = True,
+    labeled_cross: Annotated[
+        bool, typer.Option(help="Learn labelled frames from the other network too.", rich_help_panel=METHOD)
+    ] = True,
+    mutual_learning: Annotated[
+        bool | None,
+        typer.Option(
+            help="Pull logits and features together (default: with --unlabeled only).", rich_help_panel=METHOD
         ),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", help="Labelled frames in a batch.", rich_help_panel=SCHEDULE)
-    ] = 24,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="At the start of the cosine.", rich_help_panel=SCHEDULE)
-    ] = 1e-4,
-    final_learning_rate: Annotated[
-        float, typer.Option("--final-learning-rate", help="At its end.", rich_help_panel=SCHEDULE)
-    ] = 1e-5,
-    dice_weight: Annotated[
-        float, typer.Option("--dice-weight", help="Weight of a soft Dice loss.", rich_help_panel=SCHEDULE)
+    uncertainty_guidance: Annotated[
+        bool, typer.Option(help="Trust pseudo-labels below the threshold only.", rich_help_panel=METHOD)
+    ] = True,
+    num_passes: Annotated[int, typer.Option(help="Stochastic passes of a teacher.", rich_help_panel=METHOD)] = 5,
+    threshold_scope: Annotated[
+        Literal["image", "pseudo-class"],
+        typer.Option(help="Pixels the threshold is taken among; image is the paper's.", rich_help_panel=METHOD),
+    ] = "pseudo-class",
+    reduction: Annotated[
+        Literal["all", "kept"],
+        typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
+    ] = "all",
+    warm_up_steps: Annotated[
+        int | None,
+        typer.Option(help="Supervised steps first (default: a quarter, at most 500).", rich_help_panel=METHOD),
+    ] = None,
+    ramp_steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of the ramp-up (default: 5 epochs, at most a quarter).", rich_help_panel=METHOD),
+    ] = None,
+    unsupervised_weight: Annotated[
+        float, typer.Option(help="lambda at the end of the ramp-up.", rich_help_panel=METHOD)
+    ] = 0.5,
+    mutual_weight: Annotated[float, typer.Option(help="Weight of mutual learning.", rich_help_panel=METHOD)] = 0.5,
+    logit_weight: Annotated[
+        float, typer.Option(help="Weight of the logits in it; 1 is the paper's.", rich_help_panel=METHOD)
+    ] = 0.1,
+    epochs: Annotated[
+        int, typer.Option(help="Passes over the unlabelled frames (else the labelled).", rich_help_panel=SCHEDULE)
+    ] = 100,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps to train, in place of epochs.", rich_help_panel=SCHEDULE)
+    ] = None,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Train at most so long: 90s, 45m, 2h.", rich_help_panel=SCHEDULE)
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many validations without a better network.", rich_help_panel=SCHEDULE),
+    ] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between validations (default: once per epoch).", rich_help_panel=SCHEDULE)
+    ] = None,
+    checkpoint_every: Annotated[
+        int, typer.Option(help="Steps between checkpoints besides.", rich_help_panel=SCHEDULE)
+    ] = 200,
+    batch_size: Annotated[int, typer.Option(help="Labelled frames in a batch.", rich_help_panel=SCHEDULE)] = 24,
+    unlabeled_batch_size: Annotated[
+        int | None, typer.Option(help="Unlabelled frames in a batch (default: as many).", rich_help_panel=SCHEDULE)
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="At the start of the cosine.", rich_help_panel=SCHEDULE)] = 1e-4,
+    final_learning_rate: Annotated[float, typer.Option(help="At its end.", rich_help_panel=SCHEDULE)] = 1e-5,
+    dice_weight: Annotated[float, typer.Option(help="Weight of a soft Dice loss.", rich_help_panel=SCHEDULE)] = 0.0,
+    color_jitter: Annotated[
+        float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0,
-    colour_jitter: Annotated[
-        float,
-        typer.Option("--color-jitter", help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE),
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
-    workers: Annotated[
-        int, typer.Option("--workers", help="Processes that read frames.", rich_help_panel=SCHEDULE)
-    ] = 0,
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=SCHEDULE)
-    ] = "auto",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.", rich_help_panel=SCHEDULE)
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that read frames.", rich_help_panel=SCHEDULE)] = 0,
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Type that convolutions compute in.", rich_help_panel=SCHEDULE)
+    ] = "fp32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)] = "auto",
+    tensorboard: Annotated[
+        bool, typer.Option(help="Write TensorBoard's event files too.", rich_help_panel=RUN)
     ] = False,
 ) -> None:
-    """Train two U-Nets on frames with masks, and write RUN/model.safetensors, which `endoseg segment` takes.
+    """Train two U-Nets that teach each other on frames without masks; write RUN/model.safetensors for `segment`.
 
-    Example: endoseg train --labeled frames --val-fraction 0.2 --out runs/first
+    Example: endoseg train --labeled frames --unlabeled videos --val-fraction 0.2 --out runs/first
+
+    Several GPUs, or processes: torchrun --nproc-per-node 2 -m endoseg_cli train ...
     """
-    from endoseg_cli.data.augment_config import AugmentConfig, ColourJitterConfig
-    from endoseg_cli.data.sources import SourcesConfig
-    from endoseg_cli.training.config import TrainConfig
-    from endoseg_cli.training.run import RunListener, run_training
+    from endoseg_cli.cli.train_console import TrainConsole
+    from endoseg_cli.training.run import RunOptions, resume_training, run_training
 
-    sources = SourcesConfig(labeled=tuple(labeled), val=val, val_fraction=val_fraction, seed=seed)
-    config = TrainConfig(
-        encoder=encoder,
-        encoder_weights=encoder_weights,
-        decoder_channels=_parse_widths(decoder_channels),
-        size=parse_size(size),
-        start_from=None if weights is None else str(weights),
-        epochs=epochs,
-        max_steps=max_steps,
-        validate_every=validate_every,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        final_learning_rate=final_learning_rate,
-        dice_weight=dice_weight,
-        seed=seed,
-        workers=workers,
-        augment=AugmentConfig(colour_jitter=ColourJitterConfig(probability=colour_jitter)),
-    )
-    told = _Lines()
-    listener = RunListener(on_warning=print_warning, on_step=told.step, on_validation=told.validation)
-    typer.echo(run_training(sources, config, out, device=device, resume=resume, listener=listener))
+    given = _given(context)
+    leads = os.environ.get("RANK", "0") == "0"
+    options = RunOptions(device=device, tensorboard=tensorboard)
+    if resume is not None:
+        _check_alone(given)
+        with TrainConsole(resume, quiet=not leads) as console:
+            path = resume_training(resume, options=options, listener=console.listener)
+    else:
+        if out is None:
+            raise UsageError("expected --out RUN or --resume RUN, found neither", hint="such as --out runs/first")
+        sources, settings = _configs(given)
+        with TrainConsole(out, quiet=not leads) as console:
+            path = run_training(sources, settings, out, options=options, listener=console.listener)
+    if leads:
+        typer.echo(path)
 
 
-class _Lines:
-    """Tells a run on stderr, a line at a time."""
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Return the options of the command line; the others have defaults, which must not go before a config file."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {
+        name: context.params[name]
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    }
 
-    def __init__(self) -> None:
-        self._told = time.monotonic()
 
-    def step(self, record: StepRecord, total: int) -> None:
-        """Tell a step, every few seconds."""
-        if time.monotonic() - self._told < STEP_LINE_SECONDS:
-            return
-        self._told = time.monotonic()
-        terms = ", ".join(f"{name} {value:.3f}" for name, value in record.terms.items())
-        typer.echo(f"step {record.step} of {total}: {terms}", err=True)
-
-    def validation(self, record: ValidationRecord) -> None:
-        """Tell a validation."""
-        scores = "; ".join(
-            f"network {number}: Dice {_percent(found.dice)}, on lesions {_percent(found.lesion_dice)},"
-            f" empty frames kept empty {_percent(found.kept_empty)}{' (best)' if best else ''}"
-            for number, (found, best) in enumerate(zip(record.scores, record.improved, strict=True), start=1)
+def _check_alone(given: dict[str, Any]) -> None:
+    others = [f"--{name.replace('_', '-')}" for name in given if name not in WITH_RESUME]
+    if others:
+        raise UsageError(
+            f"--resume goes on with the run's own settings, found {', '.join(others)} besides",
+            hint="leave these out, or begin a new run with --config RUN/config.yaml and --out",
         )
-        typer.echo(f"step {record.step}, {record.seconds:.0f} s: {scores}", err=True)
 
 
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
+def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
+    """Return the configs of defaults, config file, recipe and options, later ones going before earlier ones."""
+    from endoseg_cli.data.sources import SourcesConfig
+    from endoseg_cli.training.config import TrainConfig, recipe_settings
+    from endoseg_cli.training.config_file import build_config, read_config
+
+    file = read_config(Path(given["config"])) if "config" in given else {"data": {}, "training": {}}
+    training = {**file["training"], **recipe_settings(given.get("recipe", "endo-semis")), **_training(given)}
+    if "weights" in given and "encoder_weights" in given:
+        raise UsageError("--weights and --encoder-weights: expected one of them, found both")
+    if "color_jitter" in given:
+        augment = dict(training.get("augment") or {})
+        jitter = {**(augment.get("colour_jitter") or {}), "probability": given["color_jitter"]}
+        training["augment"] = {**augment, "colour_jitter": jitter}
+    data = {**file["data"], **{name: given[name] for name in DATA_SETTINGS if name in given}}
+    return build_config(SourcesConfig, data, "data."), build_config(TrainConfig, training, "training.")
+
+
+def _training(given: dict[str, Any]) -> dict[str, Any]:
+    own = ("weights", "color_jitter", *NOT_SETTINGS, *(name for name in DATA_SETTINGS if name != "seed"))
+    settings = {name: value for name, value in given.items() if name not in own}
+    if "weights" in given:
+        settings["start_from"] = str(given["weights"])
+    readers = {"size": parse_size, "decoder_channels": _parse_widths, "max_time": _parse_time}
+    return {name: readers[name](value) if name in readers else value for name, value in settings.items()}
+
+
+def _parse_time(text: str) -> float:
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    try:
+        return float(text[:-1]) * units[text[-1]] if text[-1:] in units else float(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--max-time must be a number with s, m or h, found {text}", hint="such as 90s, 45m or 2h"
+        ) from error
 
 
 def _parse_widths(text: str) -> tuple[int, ...]:

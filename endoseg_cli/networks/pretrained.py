@@ -18,19 +18,25 @@ from endoseg_cli.networks.unet import UNet, UNetConfig
 # Parts of an ImageNet classifier that a U-Net has no use for.
 _CLASSIFIER_PREFIXES = ("fc.", "classifier.", "features.18.", "conv_head.", "bn2.")
 
+# timm's mobilenetv2_100: blocks of each stage, and where torchvision has the layers of a block.
+_STAGE_BLOCKS = (1, 2, 3, 4, 3, 3, 1)
+_FIRST_BLOCK = {"conv_dw": "0.0", "bn1": "0.1", "conv_pw": "1", "bn2": "2"}
+_OTHER_BLOCKS = {"conv_pw": "0.0", "bn1": "0.1", "conv_dw": "1.0", "bn2": "1.1", "conv_pwl": "2", "bn3": "3"}
+
 
 def load_encoder_weights(network: UNet, path: Path) -> None:
-    """Load a torchvision-named state dict (.safetensors, or .pth read with weights_only) into the network's encoder.
+    """Load a torchvision- or timm-named state dict (.safetensors, or .pth read with weights_only) into the encoder.
 
     Raises MissingInputError if there is no such file, WeightsError if it cannot be read or does not fit the encoder.
     """
-    state = {name: tensor for name, tensor in _read_state(path).items() if not name.endswith("num_batches_tracked")}
+    encoder = network.config.encoder
+    found_state = _from_timm(_read_state(path)) if encoder == "mobilenet_v2" else _read_state(path)
+    state = {name: tensor for name, tensor in found_state.items() if not name.endswith("num_batches_tracked")}
     own = network.encoder.state_dict()
     wanted = {name for name in own if not name.endswith("num_batches_tracked")}
     extra = [name for name in state if name not in wanted and not name.startswith(_CLASSIFIER_PREFIXES)]
     missing = sorted(wanted - set(state))
-    encoder = network.config.encoder
-    hint = f"give a state dict of torchvision's {encoder}"
+    hint = f"give a state dict of torchvision's or timm's {encoder}"
     if missing or extra:
         found = f"lacks {len(missing)} tensors, first {missing[0]}" if missing else f"has an unknown tensor {extra[0]}"
         raise WeightsError(f"{path} does not fit the encoder {encoder}: it {found}", hint=hint)
@@ -56,6 +62,25 @@ def load_network_weights(network: UNet, number: int, path: Path) -> None:
 def _differences(found: UNetConfig, expected: UNetConfig) -> str:
     pairs = ((field.name, getattr(found, field.name), getattr(expected, field.name)) for field in fields(UNetConfig))
     return ", ".join(f"{name} {mine} instead of {wanted}" for name, mine, wanted in pairs if mine != wanted)
+
+
+def _from_timm(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return timm's mobilenetv2_100 under torchvision's names; its ResNets have these names already."""
+    if "conv_stem.weight" not in state:
+        return state
+    return {_torchvision_name(name): tensor for name, tensor in state.items()}
+
+
+def _torchvision_name(name: str) -> str:
+    for stem, place in (("conv_stem.", "features.0.0."), ("bn1.", "features.0.1.")):
+        if name.startswith(stem):
+            return place + name.removeprefix(stem)
+    if not name.startswith("blocks."):
+        return name
+    _, stage, block, layer, parameter = name.split(".")
+    index = 1 + sum(_STAGE_BLOCKS[: int(stage)]) + int(block)
+    places = _FIRST_BLOCK if index == 1 else _OTHER_BLOCKS
+    return f"features.{index}.conv.{places.get(layer, layer)}.{parameter}"
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:

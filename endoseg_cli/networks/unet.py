@@ -62,6 +62,12 @@ class DecoderConv(nn.Sequential):
         out: Tensor = self[1](self[0](x))
         return out
 
+    def convolve_part(self, x: Tensor, channels: slice) -> Tensor:
+        """Return what some of the input channels contribute to the convolution; contributions add up."""
+        weight = self[0].weight
+        assert isinstance(weight, Tensor)
+        return functional.conv2d(x, weight[:, channels], padding=1)
+
     def after_norm(self, x: Tensor, masks: Iterator[Tensor] | None) -> Tensor:
         """Apply the next of `masks` (or, without masks, the layer's own random dropout) and the ReLU."""
         out: Tensor = self[3](self[2](x) if masks is None else x * next(masks))
@@ -84,6 +90,18 @@ class DecoderBlock(nn.Module):
         """Upsample `x` and concatenate `skip`."""
         x = functional.interpolate(x, scale_factor=2, mode="nearest")
         return x if skip is None else torch.cat([x, skip], dim=1)
+
+    def skip_part(self, skip: Tensor) -> Tensor:
+        """Return what the skip contributes to the first convolution."""
+        return self.conv1.convolve_part(skip, slice(-skip.shape[1], None))
+
+    def run(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None, masks: Iterator[Tensor] | None) -> Tensor:
+        """Run the block on `x`; where `skip_part` is given, the skip itself is not convolved again."""
+        if skip_part is None:
+            return self.conv2.run(self.conv1.run(self.join(x, skip), masks), masks)
+        x = self.join(x, None)
+        x = self.conv1[1](self.conv1.convolve_part(x, slice(x.shape[1])) + skip_part)
+        return self.conv2.run(self.conv1.after_norm(x, masks), masks)
 
 
 class Decoder(nn.Module):
@@ -136,16 +154,29 @@ class UNet(nn.Module):
         first = self._blocks[0]
         return first.conv1.before_dropout(first.join(features[-1], features[-2]))
 
+    def decode_skips(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return what the skips add to the decoder's later blocks; no dropout comes before it."""
+        blocks, skips = self._blocks[1:-1], reversed(features[:-2])
+        return [block.skip_part(skip) for block, skip in zip(blocks, skips, strict=True)]
+
     def decode_rest(
-        self, start: Tensor, features: Sequence[Tensor], dropout_masks: DropoutMasks | None = None
+        self,
+        start: Tensor,
+        features: Sequence[Tensor],
+        dropout_masks: DropoutMasks | None = None,
+        skip_parts: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Continue from `decode_start`, with explicit dropout masks where given (see `sample_dropout_masks`)."""
+        """Continue from `decode_start`, with explicit dropout masks where given (see `sample_dropout_masks`).
+
+        Several stochastic passes share `skip_parts` (see `decode_skips`).
+        """
         masks = None if dropout_masks is None else iter(dropout_masks)
         first, *others = self._blocks
         x = first.conv2.run(first.conv1.after_norm(start, masks), masks)
         skips: list[Tensor | None] = [*reversed(features[:-2]), None]
-        for block, skip in zip(others, skips, strict=True):
-            x = block.conv2.run(block.conv1.run(block.join(x, skip), masks), masks)
+        parts = [None] * len(others) if skip_parts is None else [*skip_parts, None]
+        for block, skip, part in zip(others, skips, parts, strict=True):
+            x = block.run(x, skip, part, masks)
         logits: Tensor = self.segmentation_head(x)
         return logits
 

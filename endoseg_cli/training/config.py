@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 from endoseg_cli.data.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.encoders import EncoderName
 from endoseg_cli.networks.unet import UNetConfig
+from endoseg_cli.training.pseudo_labels import Reduction
+from endoseg_cli.training.uncertainty import ThresholdScope
+
+Recipe = Literal["endo-semis", "cps", "supervised"]
+"""Which strategies are on: all of the paper's, cross pseudo-supervision alone, or none."""
+TrainPrecision = Literal["fp32", "bf16"]
+"""Type that convolutions compute in; losses and weights are always float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +28,28 @@ class TrainConfig:
     """Width of the five decoder blocks, coarsest first."""
     dropout: float = 0.1
     """Probability of Dropout2d in the decoder."""
-    encoder_weights: str = "none"
-    """What the encoders start from: none, or a file with a state dict."""
+    encoder_weights: str = "imagenet"
+    """What the encoders start from: imagenet, none, or a file with a state dict."""
     start_from: str | None = None
-    """Model file whose weights both networks start from; its architecture must be this one."""
+    """Model file whose weights both networks start from, instead; its architecture must be this one."""
     size: tuple[int, int] = (256, 256)
     """Height and width that frames are resized to."""
     batch_size: int = 24
-    """Labelled frames in a batch."""
+    """Labelled frames in a batch, over all processes."""
+    unlabeled_batch_size: int | None = None
+    """Unlabelled frames in a batch; as many as labelled ones if not set."""
     epochs: int = 100
-    """Passes over the training frames."""
+    """Passes over the unlabelled frames, or over the labelled ones where there are no others."""
     max_steps: int | None = None
     """Number of steps to train, in place of epochs."""
+    max_time: float | None = None
+    """Seconds to train at most, over all sittings."""
+    patience: int | None = None
+    """Validations without a better network after which to stop."""
     validate_every: int | None = None
     """Steps between validations; once per epoch if not set."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints, apart from the one at each validation."""
     learning_rate: float = 1e-4
     """Learning rate at the start of the cosine schedule."""
     final_learning_rate: float = 1e-5
@@ -42,10 +58,38 @@ class TrainConfig:
     """Weight decay of AdamW."""
     dice_weight: float = 0.0
     """Weight of a soft Dice loss beside the paper's cross-entropy on labelled frames; 0 is the paper's."""
+    cross_supervision: bool = True
+    """Teach each network's weak view with the other's pseudo-label (Endo-SemiS, cross-supervision)."""
+    joint_pseudo_label: bool = True
+    """Teach the strong views with the surer network's pseudo-label (Endo-SemiS, joint pseudo-label)."""
+    labeled_cross: bool = True
+    """Teach each network with what the other says about labelled frames."""
+    mutual_learning: bool | None = None
+    """Pull the networks together on labelled frames; if not set, only where there are unlabelled frames."""
+    uncertainty_guidance: bool = True
+    """Trust pseudo-labels below the dynamic threshold only; otherwise everywhere."""
+    num_passes: int = 5
+    """K, the stochastic passes of a teacher."""
+    threshold_scope: ThresholdScope = "pseudo-class"
+    """Pixels that the threshold is taken among: each class of the pseudo-label; image is the paper's."""
+    reduction: Reduction = "all"
+    """What masked losses are divided by: all pixels, as in the paper, or the kept ones."""
+    warm_up_steps: int | None = None
+    """Supervised steps before the other terms begin, 0 in the paper; a quarter of the run, at most 500, if not set."""
+    ramp_steps: int | None = None
+    """Steps of the ramp-up; five epochs as in the paper, but at most a quarter of the run, if not set."""
+    unsupervised_weight: float = 0.5
+    """lambda at the end of the ramp-up."""
+    mutual_weight: float = 0.5
+    """Weight of mutual learning."""
+    logit_weight: float = 0.1
+    """Weight of the logits' squared difference within it; 1 is the paper's and outweighs all else in short runs."""
     seed: int = 0
     """Seed of every random draw."""
     workers: int = 0
     """Processes that read and augment frames; 0 does it in the training process."""
+    precision: TrainPrecision = "fp32"
+    """Type that convolutions compute in."""
     keep_frames: bool = True
     """Keep decoded frames in memory."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -53,9 +97,19 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.network  # noqa: B018 - building it checks encoder, widths and dropout
-        for name in ("batch_size", "epochs", "max_steps", "validate_every"):
+        for name in ("batch_size", "unlabeled_batch_size", "epochs", "max_steps", "patience", "validate_every"):
             _check_at_least(name, getattr(self, name), 1)
-        _check_at_least("workers", self.workers, 0)
+        for name in ("checkpoint_every", "num_passes"):
+            _check_at_least(name, getattr(self, name), 1)
+        for name in ("workers", "warm_up_steps", "ramp_steps"):
+            _check_at_least(name, getattr(self, name), 0)
+        for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
+            _check_at_least(name, getattr(self, name), 0)
+        _check_choice("threshold_scope", self.threshold_scope, get_args(ThresholdScope))
+        _check_choice("reduction", self.reduction, get_args(Reduction))
+        _check_choice("precision", self.precision, get_args(TrainPrecision))
+        if self.max_time is not None and not self.max_time > 0:
+            raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
         if len(self.size) != 2 or min(self.size) < 32:
             raise UsageError(f"--size must be at least 32 pixels in height and width, found {self.size}")
         if not 0 < self.final_learning_rate <= self.learning_rate:
@@ -63,15 +117,45 @@ class TrainConfig:
                 f"--learning-rate {self.learning_rate:g} must be positive and not below the final learning rate"
                 f" {self.final_learning_rate:g}"
             )
-        if self.weight_decay < 0 or self.dice_weight < 0:
-            raise UsageError("--weight-decay and --dice-weight must not be negative")
 
     @property
     def network(self) -> UNetConfig:
         """The architecture of both networks."""
         return UNetConfig(encoder=self.encoder, decoder_channels=self.decoder_channels, dropout=self.dropout)
 
+    @property
+    def uses_unlabeled(self) -> bool:
+        """Whether any strategy is on in which the networks teach each other."""
+        return self.unsupervised_weight > 0 and (
+            self.cross_supervision or self.joint_pseudo_label or self.labeled_cross
+        )
 
-def _check_at_least(name: str, value: int | None, low: int) -> None:
-    if value is not None and value < low:
+    @property
+    def frames_unlabeled(self) -> int:
+        """Unlabelled frames in a batch."""
+        return self.batch_size if self.unlabeled_batch_size is None else self.unlabeled_batch_size
+
+
+def recipe_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings of `TrainConfig` that a recipe stands for.
+
+    cps is cross pseudo-supervision (Chen et al., CVPR 2021) on the weak views: no uncertainty, one pass.
+    """
+    off: dict[str, Any] = {"joint_pseudo_label": False, "labeled_cross": False, "mutual_learning": False}
+    match recipe:
+        case "endo-semis":
+            return {}
+        case "cps":
+            return {**off, "uncertainty_guidance": False, "num_passes": 1}
+        case "supervised":
+            return {**off, "cross_supervision": False}
+
+
+def _check_at_least(name: str, value: float | None, low: int) -> None:
+    if value is not None and not value >= low:
         raise UsageError(f"--{name.replace('_', '-')} must be at least {low}, found {value}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"--{name.replace('_', '-')} must be {' or '.join(choices)}, found {value}")

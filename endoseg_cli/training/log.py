@@ -4,53 +4,54 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from endoseg_cli.training.trainer import ValidationRecord
+from endoseg_cli.errors import OutputError
+from endoseg_cli.training.records import ValidationRecord
+
+Row = dict[str, str]
 
 
 class MetricsLog:
-    """Appends validations to a CSV file; rows after step `keep_until`, left by a run that was cut off, are dropped."""
+    """Writes validations to a CSV file; rows after step `keep_until`, left by a run that was cut off, are dropped.
+
+    The whole file is written anew each time, because terms that begin after the warm-up add columns.
+    """
 
     def __init__(self, path: Path, *, keep_until: int) -> None:
         self._path = path
-        kept: list[dict[str, str]] = []
+        self.rows: list[Row] = []
         if keep_until and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= keep_until]
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer: csv.DictWriter[str] | None = None
-        for row in kept:
-            self._append(row)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+            self.rows = [row for row in read_metrics(path) if int(row["step"]) <= keep_until]
 
     def write(self, record: ValidationRecord) -> None:
-        """Append one validation."""
-        row: dict[str, str] = {
+        """Append one validation; raises OutputError when the disk does not take it."""
+        row: Row = {
             "step": str(record.step),
             "epoch": f"{record.epoch:.3f}",
             "seconds": f"{record.seconds:.1f}",
-            **{name: f"{value:.6f}" for name, value in record.terms.items()},
+            "learning_rate": f"{record.learning_rate:.3e}",
+            "unsupervised_weight": f"{record.unsupervised_weight:.6f}",
         }
         for number, scores in enumerate(record.scores, start=1):
-            row |= {f"{name}_{number}": f"{value:.6f}" for name, value in _score_columns(scores.__dict__).items()}
-        self._append(row)
+            row |= {f"val_{name}_{number}": f"{value:.6f}" for name, value in vars(scores).items()}
+        row |= {name: f"{value:.6f}" for name, value in record.values.items()}
+        self.rows.append(row)
+        self._write()
 
-    def _append(self, row: dict[str, str]) -> None:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row), lineterminator="\n")
-            self._writer.writeheader()
-        self._writer.writerow(row)
-        self._file.flush()
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        partial = self._path.with_name(self._path.name + ".part")
+        try:
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(self.rows)
+            partial.replace(self._path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}", hint="check the free space") from error
 
 
-def _score_columns(scores: dict[str, float]) -> dict[str, float]:
-    return {f"val_{name}": value for name, value in scores.items()}
+def read_metrics(path: Path) -> list[Row]:
+    """Return the rows of a metrics.csv; a value that a validation lacks is an empty text."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

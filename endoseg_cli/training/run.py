@@ -2,50 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import torch
 
-from endoseg_cli import __version__
 from endoseg_cli.data.check import check_data
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.data.layout import LabeledRecord
-from endoseg_cli.data.sources import SourcesConfig, gather_sources
-from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources
+from endoseg_cli.errors import InputError, OutputError, UsageError
+from endoseg_cli.hub.encoders import imagenet_encoder
 from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
 from endoseg_cli.networks.device import resolve_device
+from endoseg_cli.networks.pretrained import load_encoder_weights, load_network_weights
+from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.log import MetricsLog
-from endoseg_cli.training.trainer import StepRecord, Trainer, ValidationRecord
-
-MODEL_FILE = "model.safetensors"
-CONFIG_FILE = "config.yaml"
+from endoseg_cli.training.config_file import build_config, read_config, read_record, write_config
+from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
+from endoseg_cli.training.learner import Start
+from endoseg_cli.training.provenance import data_digest, versions
+from endoseg_cli.training.records import RunListener
+from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, RunFolder
+from endoseg_cli.training.schedule import make_schedule
+from endoseg_cli.training.tensorboard import check_tensorboard
+from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunListener:
-    """What the command line wants to hear of a run."""
+class RunOptions:
+    """How a run is carried out, as opposed to what it computes."""
 
-    on_warning: Callable[[str], None]
-    """Something about the data that the user should know."""
-    on_step: Callable[[StepRecord, int], None]
-    """A step was trained, of so many."""
-    on_validation: Callable[[ValidationRecord], None]
-    """The networks were validated."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:n or mps."""
+    tensorboard: bool = False
+    """Write event files for TensorBoard beside metrics.csv."""
 
 
 def run_training(
-    sources: SourcesConfig, config: TrainConfig, folder: Path, *, device: str, resume: bool, listener: RunListener
+    sources: SourcesConfig,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    options: RunOptions | None = None,
+    listener: RunListener | None = None,
 ) -> Path:
     """Train as `config` says and return the model file, RUN/model.safetensors.
 
-    The run folder gets config.yaml, metrics.csv, last.pt, best1.pt and best2.pt. Raises UsageError, InputError or
-    OutputError before training if settings, data or folder do not fit.
+    The run folder gets config.yaml, metrics.csv, curves.png, sample.png, last.pt, best1.pt and best2.pt. Under torchrun
+    every process calls this, and the first one writes. Raises UsageError, InputError or OutputError before training if
+    settings, data or folder do not fit, and what `Trainer` raises.
     """
-    _prepare_folder(folder, resume=resume)
+    options, listener = options or RunOptions(), listener or RunListener()
+    return with_ranks(
+        resolve_device(options.device),
+        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, resume=False),
+    )
+
+
+def resume_training(folder: Path, *, options: RunOptions | None = None, listener: RunListener | None = None) -> Path:
+    """Go on with the run in `folder` where its last checkpoint is, with the settings in its config.yaml.
+
+    Raises UsageError if there is nothing to resume, InputError if the data are not those that the run began with.
+    """
+    options, listener = options or RunOptions(), listener or RunListener()
+    if not (folder / LAST).is_file() or not (folder / CONFIG_FILE).is_file():
+        raise UsageError(
+            f"nothing to resume in {folder}: expected {LAST} and {CONFIG_FILE} there",
+            hint="check the path; a run that wrote no checkpoint yet is begun anew",
+        )
+    settings = read_config(folder / CONFIG_FILE)
+    sources = build_config(SourcesConfig, settings["data"], "data.")
+    config = build_config(TrainConfig, settings["training"], "training.")
+    return with_ranks(
+        resolve_device(options.device),
+        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, resume=True),
+    )
+
+
+def _run(
+    sources: SourcesConfig,
+    config: TrainConfig,
+    folder: Path,
+    device: torch.device,
+    ranks: Ranks,
+    options: RunOptions,
+    listener: RunListener,
+    *,
+    resume: bool,
+) -> Path:
+    _check_ranks(config, ranks)
+    listener = listener if ranks.leads else RunListener()
+    if options.tensorboard:
+        check_tensorboard()
+    if not resume:
+        _prepare_folder(folder, ranks)
+    if not ranks.leads:
+        ranks.wait()  # for the first process, which decodes videos and fetches weights that the others then find
+    found = _gather(sources, listener)
+    start = None if resume else _start_weights(config)
+    if ranks.leads:
+        ranks.wait()
+    trainer = Trainer(
+        config,
+        _load(found, config),
+        folder=folder,
+        device=device,
+        ranks=ranks,
+        start=start,
+        listener=RunListener(on_warning=listener.on_warning, on_step=listener.on_step),
+    )
+    if resume:
+        _check_data_unchanged(folder, found)
+        trainer.resume()
+    elif ranks.leads:
+        write_config(folder / CONFIG_FILE, sources, config, _record(found, config, ranks))
+    if not ranks.leads:
+        trainer.fit()
+        ranks.wait()
+        return folder / MODEL_FILE
+    with RunFolder(folder, trainer, listener, tensorboard=options.tensorboard) as writer:
+        trainer.listener = writer.listener
+        trainer.fit()
+    path = _write_model(trainer, folder, found)
+    ranks.wait()
+    return path
+
+
+def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
+    for name, batch in (("--batch-size", config.batch_size), ("--unlabeled-batch-size", config.frames_unlabeled)):
+        if batch % ranks.size:
+            raise UsageError(
+                f"{name} must be a multiple of the {ranks.size} processes that share the batch, found {batch}",
+                hint=f"use {-(-batch // ranks.size) * ranks.size}",
+            )
+
+
+def _prepare_folder(folder: Path, ranks: Ranks) -> None:
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    ranks.wait()
+    if taken:
+        raise OutputError(f"the run folder is not empty: {folder}", hint=f"choose another --out, or --resume {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from error
+
+
+def _gather(sources: SourcesConfig, listener: RunListener) -> DataSources:
     found = gather_sources(sources)
     report = check_data(
         found.labeled, found.unlabeled, found.val, faults=found.faults, warnings=found.warnings, cheap=True
@@ -53,73 +159,76 @@ def run_training(
     report.raise_faults()
     for warning in report.warnings:
         listener.on_warning(warning)
+    if not found.labeled:
+        raise UsageError("training needs frames with masks", hint="give --labeled DIR, or --split FILE.json")
     if not found.val:
         raise UsageError("training needs frames to validate on", hint="give --val DIR, or --val-fraction 0.2")
-    where = resolve_device(device)
-    trainer = Trainer(
-        config,
-        frames=_store(found.labeled, config),
-        validation=_store(found.val, config),
-        folder=folder,
-        device=where,
+    return found
+
+
+def _load(found: DataSources, config: TrainConfig) -> TrainingData:
+    unlabeled = None
+    if found.unlabeled:
+        # A supervised run counts them, so that its epochs are as long as those it is compared with, but reads none.
+        keep = config.keep_frames and config.uses_unlabeled
+        unlabeled = FrameStore([record.image for record in found.unlabeled], None, size=config.size, keep=keep)
+    return TrainingData(
+        labeled=_store(found.labeled, config), validation=_store(found.val, config), unlabeled=unlabeled
     )
-    if resume:
-        trainer.resume()
-    else:
-        _write_config(folder, sources, config)
-    with MetricsLog(folder / "metrics.csv", keep_until=trainer.step) as log:
-
-        def validated(record: ValidationRecord) -> None:
-            log.write(record)
-            listener.on_validation(record)
-
-        trainer.fit(lambda record: listener.on_step(record, trainer.total_steps), validated)
-    return _write_model(trainer, folder, len(found.labeled), len(found.val))
-
-
-def _prepare_folder(folder: Path, *, resume: bool) -> None:
-    if resume and not (folder / "last.pt").is_file():
-        raise UsageError(f"nothing to resume in {folder}: it has no last.pt", hint="check the path of the run folder")
-    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"the run folder is not empty: {folder}", hint="choose another --out, or --resume this run")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from error
 
 
 def _store(records: Sequence[LabeledRecord], config: TrainConfig) -> FrameStore:
-    return FrameStore(
-        [record.image for record in records],
-        [record.mask for record in records],
-        size=config.size,
-        keep=config.keep_frames,
-    )
+    images, masks = [record.image for record in records], [record.mask for record in records]
+    return FrameStore(images, masks, size=config.size, keep=config.keep_frames)
 
 
-def _write_config(folder: Path, sources: SourcesConfig, config: TrainConfig) -> None:
-    resolved = {"endoseg": __version__, "data": _plain(asdict(sources)), "training": _plain(asdict(config))}
-    (folder / CONFIG_FILE).write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
+def _start_weights(config: TrainConfig) -> Start | None:
+    """Return what gives the networks the weights they start from; nothing is fetched while networks are built."""
+    if config.start_from is not None:
+        model = Path(config.start_from)
+        return lambda network, number: load_network_weights(network, number, model)
+    if config.encoder_weights == "none":
+        return None
+    imagenet = config.encoder_weights == "imagenet"
+    path = imagenet_encoder(config.encoder) if imagenet else Path(config.encoder_weights)
+
+    def start(network: UNet, _: int) -> None:
+        load_encoder_weights(network, path)
+
+    return start
 
 
-def _plain(value: Any) -> Any:
-    """Turn tuples and paths into what YAML knows."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+def _record(found: DataSources, config: TrainConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
+    schedule = make_schedule(config, labeled=len(found.labeled), unlabeled=len(found.unlabeled))
+    resolved = {name: value for name, value in asdict(schedule).items() if name != "config"}
+    frames = {name: len(getattr(found, name)) for name in ("labeled", "unlabeled", "val")}
+    return {
+        "versions": versions(),
+        "processes": ranks.size,
+        "frames": frames,
+        "data_digest": data_digest(found),
+        "schedule": resolved,
+    }
 
 
-def _write_model(trainer: Trainer, folder: Path, training_frames: int, validation_frames: int) -> Path:
+def _check_data_unchanged(folder: Path, found: DataSources) -> None:
+    if read_record(folder / CONFIG_FILE).get("data_digest") != data_digest(found):
+        raise InputError(
+            f"the data are no longer those that {folder} was trained on: files were changed, added or removed",
+            hint="restore them, or begin a new run",
+        )
+
+
+def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
+    unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
     card = ModelCard(
         architecture=trainer.config.network,
-        networks=len(trainer.networks),
+        networks=len(trainer.learner.networks),
         input_size=trainer.config.size,
         name=folder.name,
-        training_data=f"{training_frames} labelled frames; see {CONFIG_FILE} of the run",
+        training_data=f"{len(found.labeled)} labelled{unlabeled} frames; see {CONFIG_FILE} of the run",
         scores={
-            "validation_frames": validation_frames,
+            "validation_frames": len(found.val),
             "validation_dice": {
                 f"network{number}": round(dice, 4) for number, dice in enumerate(trainer.best, start=1)
             },

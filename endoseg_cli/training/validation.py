@@ -15,6 +15,7 @@ from endoseg_cli.data.datasets import to_tensor
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.evaluation.metrics import FrameScore, score_frame
 from endoseg_cli.networks.unet import UNet
+from endoseg_cli.training.distributed import ALONE, Ranks
 
 VALIDATION_BATCH = 8
 THRESHOLD = 0.5
@@ -33,12 +34,20 @@ class ValidationScores:
 
 
 def validate(
-    network: UNet, frames: FrameStore, size: tuple[int, int], normalise: Callable[[Tensor], Tensor]
+    network: UNet,
+    frames: FrameStore,
+    size: tuple[int, int],
+    normalise: Callable[[Tensor], Tensor],
+    ranks: Ranks = ALONE,
 ) -> ValidationScores:
-    """Return a network's scores at threshold 0.5, with frames and masks resized to `size` = (H, W)."""
+    """Return a network's scores at threshold 0.5, with frames and masks resized to `size` = (H, W).
+
+    Several processes score every frame once between them and all return the scores of the whole set.
+    """
     network.eval()
     scores: list[FrameScore] = []
-    for start in range(0, len(frames), VALIDATION_BATCH):
+    # Batches are dealt out whole, so a frame meets the same companions, and the same rounding, as in one process.
+    for start in range(ranks.rank * VALIDATION_BATCH, len(frames), ranks.size * VALIDATION_BATCH):
         indices = range(start, min(start + VALIDATION_BATCH, len(frames)))
         pairs = [frames.read(index) for index in indices]
         images = torch.stack([to_tensor(resize_frame(image, size)) for image, _ in pairs])
@@ -47,8 +56,8 @@ def validate(
         for index, (_, mask), prediction in zip(indices, pairs, predicted, strict=True):
             assert mask is not None, "validation frames have masks"
             truth = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT) > 0
-            scores.append(score_frame(prediction[0], truth, name=frames.path(index).stem))
-    return _summarise(scores)
+            scores.append(score_frame(prediction[0], truth, name=f"{index:08d}"))
+    return _summarise(sorted(ranks.gather(scores), key=lambda score: score.name))
 
 
 def _summarise(scores: list[FrameScore]) -> ValidationScores:

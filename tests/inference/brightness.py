@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import av
 import cv2
@@ -64,7 +64,13 @@ def targets_for(
     """Say where the products of one input go."""
     source = Source(path=path, place=Path(path.stem))
     return Targets(
-        source=source, masks=masks, overlay=overlay, mask_pictures=mask_pictures, probabilities=probabilities
+        source=source,
+        masks=masks,
+        overlay=overlay,
+        mask_pictures=mask_pictures,
+        probabilities=probabilities,
+        frames=None,
+        name=PurePosixPath(path.stem),
     )
 
 

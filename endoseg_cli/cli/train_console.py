@@ -1,0 +1,151 @@
+"""What people see of a training run: a bar and a table on a terminal, plain lines elsewhere; all of it on stderr."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from endoseg_cli.cli.console import print_warning
+
+if TYPE_CHECKING:
+    from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
+
+PLAIN_LINE_SECONDS = 10.0
+"""How often a step is told where stderr is no terminal."""
+
+
+class TrainConsole:
+    """Tells a training run; `quiet` tells nothing, as in all processes but one."""
+
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        from endoseg_cli.training.records import RunListener
+
+        self._folder = folder
+        self._told = self._began = time.monotonic()
+        self._first_step: int | None = None
+        self._console = Console(stderr=True)
+        self._bar = None if quiet or not sys.stderr.isatty() else _make_bar(self._console)
+        self._task: TaskID | None = None
+        self.listener: RunListener = (
+            RunListener()
+            if quiet
+            else RunListener(on_warning=print_warning, on_step=self._step, on_validation=self._validation)
+        )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if isinstance(error, KeyboardInterrupt | SystemExit) and (self._folder / "last.pt").is_file():
+            print_warning(f"stopped; endoseg train --resume {self._folder} goes on from the last checkpoint")
+
+    def _step(self, record: StepRecord) -> None:
+        if self._first_step is None:
+            self._first_step = record.step
+        if self._bar is not None:
+            self._show(self._bar, record)
+        elif time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
+            self._told = time.monotonic()
+            typer.echo(_step_line(record, self._time_left(record)), err=True)
+
+    def _validation(self, record: ValidationRecord) -> None:
+        if self._bar is not None:
+            self._console.print(validation_table(record))
+        else:
+            typer.echo(validation_line(record), err=True)
+
+    def _show(self, bar: Progress, record: StepRecord) -> None:
+        if self._task is None:
+            self._task = bar.add_task("", total=record.total_steps, completed=record.step - 1)
+        bar.update(self._task, completed=record.step, description=f"epoch {record.epoch:.1f}  {_losses(record.values)}")
+
+    def _time_left(self, record: StepRecord) -> float:
+        done = record.step - (self._first_step or record.step) + 1
+        return (time.monotonic() - self._began) / done * (record.total_steps - record.step)
+
+
+def validation_table(record: ValidationRecord) -> Table:
+    """Return losses and Dice of both networks as a table."""
+    table = Table(
+        title=f"step {record.step}, epoch {record.epoch:.1f}, {_duration(record.seconds)}", title_justify="left"
+    )
+    terms = [name for name in ("supervised", "dice", "cross", "joint", "labeled_cross") if f"{name}_1" in record.values]
+    for column in ("network", *terms, "Dice", "on lesions", "empty kept empty", ""):
+        table.add_column(column, justify="right")
+    for number, (scores, best) in enumerate(zip(record.scores, record.improved, strict=True), start=1):
+        losses = [f"{record.values[f'{name}_{number}']:.4f}" for name in terms]
+        measured = (_percent(scores.dice), _percent(scores.lesion_dice), _percent(scores.kept_empty))
+        table.add_row(str(number), *losses, *measured, "best" if best else "")
+    return table
+
+
+def validation_line(record: ValidationRecord) -> str:
+    """Return losses and Dice of both networks as a line."""
+    scores = "; ".join(
+        f"network {number}: Dice {_percent(found.dice)}, on lesions {_percent(found.lesion_dice)},"
+        f" empty frames kept empty {_percent(found.kept_empty)}{' (best)' if best else ''}"
+        for number, (found, best) in enumerate(zip(record.scores, record.improved, strict=True), start=1)
+    )
+    return f"step {record.step}, {_duration(record.seconds)}, {_losses(record.values)}: {scores}"
+
+
+def _step_line(record: StepRecord, seconds_left: float) -> str:
+    left = _duration(seconds_left)
+    return f"step {record.step} of {record.total_steps}: {_losses(record.values)}, {left} left"
+
+
+def _losses(values: Mapping[str, float]) -> str:
+    """Return each term as the mean of both networks."""
+    shown = []
+    for name in ("supervised", "dice", "cross", "joint", "labeled_cross"):
+        found = [values[f"{name}_{number}"] for number in (1, 2) if f"{name}_{number}" in values]
+        if found:
+            shown.append(f"{name} {sum(found) / len(found):.3f}")
+    return ", ".join(shown)
+
+
+def _make_bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(seconds, 0), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.0f} s"

@@ -1,0 +1,64 @@
+"""What a run leaves in its folder besides checkpoints: metrics.csv, curves.png, sample.png, TensorBoard's events."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from endoseg_cli.training.curves import write_curves
+from endoseg_cli.training.log import MetricsLog
+from endoseg_cli.training.records import RunListener, ValidationRecord
+from endoseg_cli.training.sample import write_sample
+from endoseg_cli.training.tensorboard import open_events, write_events
+from endoseg_cli.training.trainer import Trainer
+
+CONFIG_FILE = "config.yaml"
+MODEL_FILE = "model.safetensors"
+METRICS_FILE = "metrics.csv"
+CURVES_FILE = "curves.png"
+SAMPLE_FILE = "sample.png"
+CURVES_SECONDS = 30.0
+"""The curves are drawn anew this often at most, and at the end: drawing takes about a second."""
+
+
+class RunFolder:
+    """Writes each validation of a run, and passes on to `listener` what happens."""
+
+    def __init__(self, folder: Path, trainer: Trainer, listener: RunListener, *, tensorboard: bool = False) -> None:
+        self._folder, self._trainer, self._passed_on = folder, trainer, listener
+        self._log = MetricsLog(folder / METRICS_FILE, keep_until=trainer.step)
+        self._events: Any = open_events(folder) if tensorboard else None
+        self._drawn = 0.0
+        self.listener = RunListener(
+            on_warning=listener.on_warning, on_step=listener.on_step, on_validation=self._validated
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._events is not None:
+            self._events.close()
+        if error is None and self._log.rows:
+            write_curves(self._folder / CURVES_FILE, self._log.rows)
+
+    def _validated(self, record: ValidationRecord) -> None:
+        self._log.write(record)
+        if self._events is not None:
+            write_events(self._events, self._log.rows[-1])
+        trainer = self._trainer
+        write_sample(
+            self._folder / SAMPLE_FILE,
+            trainer.learner.networks,
+            trainer.data.validation,
+            trainer.config.size,
+            trainer.learner.normalise,
+        )
+        if time.monotonic() - self._drawn > CURVES_SECONDS:
+            write_curves(self._folder / CURVES_FILE, self._log.rows)
+            self._drawn = time.monotonic()
+        self._passed_on.on_validation(record)

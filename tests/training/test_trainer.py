@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from endoseg_cli.data.datasets import TrainingBatch
+from endoseg_cli.errors import DeviceError, TrainingError
+from endoseg_cli.training.checkpoint import load_checkpoint
+from endoseg_cli.training.learner import Learner
+from endoseg_cli.training.objective import ObjectiveWeights
+from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
+from endoseg_cli.training.trainer import TrainingData
+from tests.training.small import CONFIG, make_data, make_trainer
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return make_data(tmp_path_factory.mktemp("frames"))
+
+
+def weights_of(folder: Path) -> list[Tensor]:
+    state = load_checkpoint(folder / "last.pt")
+    tensors = [tensor for saved in state["networks"] for tensor in saved["network"].values()]
+    moments = [
+        value
+        for saved in state["networks"]
+        for slots in saved["optimiser"]["state"].values()
+        for value in slots.values()
+    ]
+    return [*tensors, *moments]
+
+
+def test_three_steps_and_three_resumed_are_six_to_the_bit(data: TrainingData, tmp_path: Path) -> None:
+    config = replace(CONFIG, validate_every=4, checkpoint_every=3)
+    records: dict[str, list[ValidationRecord]] = {"whole": [], "rest": []}
+    listeners = {name: RunListener(on_validation=found.append) for name, found in records.items()}
+    make_trainer(data, tmp_path / "whole", config, listeners["whole"]).fit()
+
+    first = make_trainer(data, tmp_path / "parts", config)
+    for step in range(3):
+        first.train_step(first.batches[step])
+    first.save()
+    second = make_trainer(data, tmp_path / "parts", config, listeners["rest"])
+    second.resume()
+    second.fit()
+
+    assert second.step == 6
+    pairs = zip(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"), strict=True)
+    assert all(torch.equal(whole, parts) for whole, parts in pairs)
+    assert [record.values for record in records["whole"]] == [record.values for record in records["rest"]]
+    dice = {name: [score.dice for record in found for score in record.scores] for name, found in records.items()}
+    assert dice["whole"] == dice["rest"]
+
+
+class BrokenLearner(Learner):
+    """Two networks whose second term breaks at step 2, or whose memory holds `room` labelled frames."""
+
+    room = 100
+
+    def compute_gradients(self, batch: TrainingBatch, step: int, weights: ObjectiveWeights) -> dict[str, float]:
+        if len(batch.labeled.images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        values = super().compute_gradients(batch, step, weights)
+        return {**values, "cross_2": math.nan} if step == 2 else values
+
+
+def test_a_loss_that_is_not_finite_names_the_term_and_the_files(data: TrainingData, tmp_path: Path) -> None:
+    trainer = make_trainer(data, tmp_path, replace(CONFIG, checkpoint_every=1))
+    trainer.learner = BrokenLearner(CONFIG, device=torch.device("cpu"))
+    with pytest.raises(TrainingError, match=r"step 3: the loss term cross_2 is not finite") as error:
+        trainer.fit()
+    labeled, unlabeled = str(data.labeled.path(0).parent), "u/images"
+    assert labeled in error.value.message and unlabeled in error.value.message
+    kept = load_checkpoint(tmp_path / "last.pt")
+    assert kept["step"] == 2
+    assert all(tensor.isfinite().all() for saved in kept["networks"] for tensor in saved["network"].values())
+
+
+def test_too_little_memory_says_what_would_fit(data: TrainingData, tmp_path: Path) -> None:
+    config = replace(CONFIG, batch_size=8)
+    trainer = make_trainer(data, tmp_path, config)
+    broken = BrokenLearner(config, device=torch.device("cpu"))
+    broken.room = 3
+    trainer.learner = broken
+    with pytest.raises(DeviceError, match="8 labelled frames; 2 would fit") as error:
+        trainer.fit()
+    assert error.value.hint is not None and "--batch-size 2" in error.value.hint
+
+
+def test_patience_ends_a_run_that_gets_no_better(data: TrainingData, tmp_path: Path) -> None:
+    config = replace(CONFIG, max_steps=50, validate_every=1, patience=2, learning_rate=1e-12, final_learning_rate=1e-12)
+    trainer = make_trainer(data, tmp_path, config)
+    trainer.best = [2.0, 2.0]
+    trainer.fit()
+    assert trainer.step == 2
+
+
+def test_max_time_ends_a_run_with_a_validation(data: TrainingData, tmp_path: Path) -> None:
+    found: list[ValidationRecord] = []
+    config = replace(CONFIG, max_steps=1000, validate_every=1000, max_time=1e-3)
+    trainer = make_trainer(data, tmp_path, config, RunListener(on_validation=found.append))
+    trainer.fit()
+    assert trainer.step == 1 and [record.step for record in found] == [1]
+    assert found[0].learning_rate == pytest.approx(config.final_learning_rate)
+
+
+def test_tiny_sets_fill_their_batches_and_without_unlabelled_frames_training_is_supervised(tmp_path: Path) -> None:
+    steps: list[StepRecord] = []
+    data = make_data(tmp_path, labeled=1, unlabeled=0, val=1)
+    config = replace(CONFIG, max_steps=2, warm_up_steps=None)
+    make_trainer(data, tmp_path / "run", config, RunListener(on_step=steps.append)).fit()
+    assert [set(step.values) for step in steps] == [{"supervised_1", "supervised_2", "foreground_labels"}] * 2
+
+
+def test_an_idle_term_is_reported(data: TrainingData, tmp_path: Path) -> None:
+    class IdleLearner(Learner):
+        def compute_gradients(self, batch: TrainingBatch, step: int, weights: ObjectiveWeights) -> dict[str, float]:
+            return {**super().compute_gradients(batch, step, weights), "low_level_dissimilarity": 0.0}
+
+    warnings: list[str] = []
+    trainer = make_trainer(data, tmp_path, replace(CONFIG, max_steps=3), RunListener(on_warning=warnings.append))
+    trainer.learner = IdleLearner(CONFIG, device=torch.device("cpu"))
+    trainer.fit()
+    assert len(warnings) == 1 and "low_level_dissimilarity is on, but was exactly zero" in warnings[0]
