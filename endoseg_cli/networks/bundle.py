@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -101,7 +101,7 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata=metadata)
+        partial.write_bytes(save(tensors, metadata))  # save_file would hide the file from other users
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # where the folder is a file, there is nothing to remove either
