@@ -16,7 +16,9 @@ from endoseg_cli import __version__
 from endoseg_cli.cli.benchmark import benchmark
 from endoseg_cli.cli.check import check
 from endoseg_cli.cli.console import print_error
+from endoseg_cli.cli.download_weights import download_weights
 from endoseg_cli.cli.evaluate import evaluate
+from endoseg_cli.cli.import_weights import import_weights
 from endoseg_cli.cli.info import info
 from endoseg_cli.cli.phantom import phantom
 from endoseg_cli.cli.segment import segment
@@ -53,6 +55,8 @@ def _root(
 
 app.command(rich_help_panel="Use a model")(segment)
 app.command(rich_help_panel="Use a model")(info)
+app.command("download-weights", rich_help_panel="Use a model")(download_weights)
+app.command("import-weights", rich_help_panel="Use a model")(import_weights)
 app.command(rich_help_panel="Train a model")(train)
 app.command(rich_help_panel="Train a model")(check)
 app.command(rich_help_panel="Train a model")(evaluate)
