@@ -65,7 +65,7 @@ class TrainConsole:
 
     def _step(self, record: StepRecord) -> None:
         if self._first_step is None:
-            self._first_step = record.step
+            self._first_step, self._began = record.step, time.monotonic()
         if self._bar is not None:
             self._show(self._bar, record)
         elif time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
@@ -83,9 +83,10 @@ class TrainConsole:
             self._task = bar.add_task("", total=record.total_steps, completed=record.step - 1)
         bar.update(self._task, completed=record.step, description=f"epoch {record.epoch:.1f}  {_losses(record.values)}")
 
-    def _time_left(self, record: StepRecord) -> float:
-        done = record.step - (self._first_step or record.step) + 1
-        return (time.monotonic() - self._began) / done * (record.total_steps - record.step)
+    def _time_left(self, record: StepRecord) -> float | None:
+        # Reading the data and the first step say nothing about how long the others take.
+        done = record.step - (self._first_step or record.step)
+        return (time.monotonic() - self._began) / done * (record.total_steps - record.step) if done else None
 
 
 def validation_table(record: ValidationRecord) -> Table:
@@ -113,9 +114,9 @@ def validation_line(record: ValidationRecord) -> str:
     return f"step {record.step}, {_duration(record.seconds)}, {_losses(record.values)}: {scores}"
 
 
-def _step_line(record: StepRecord, seconds_left: float) -> str:
-    left = _duration(seconds_left)
-    return f"step {record.step} of {record.total_steps}: {_losses(record.values)}, {left} left"
+def _step_line(record: StepRecord, seconds_left: float | None) -> str:
+    left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
+    return f"step {record.step} of {record.total_steps}: {_losses(record.values)}{left}"
 
 
 def _losses(values: Mapping[str, float]) -> str:
