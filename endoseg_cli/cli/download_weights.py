@@ -54,7 +54,9 @@ def download_weights(
     """
     from endoseg_cli.hub.download import fetch
 
-    _check_options(names, list_only, repo, file, endpoint, from_dir, offline)
+    _check_source(names, repo, file, endpoint, from_dir, offline)
+    if list_only and (names or repo or dest or revision or endpoint or from_dir):
+        raise UsageError("--list fetches nothing; leave out what says what to fetch, from where, and where to")
     entries = [] if list_only else _choose(names, repo, file)
     console = DownloadConsole(quiet=quiet)
     paths: list[Path] = []
@@ -82,9 +84,8 @@ def download_weights(
         print_weights(_list_weights(), to_stderr=not list_only)
 
 
-def _check_options(
+def _check_source(
     names: list[str] | None,
-    list_only: bool,
     repo: str | None,
     file: str | None,
     endpoint: str | None,
@@ -95,8 +96,6 @@ def _check_options(
         raise UsageError("--repo and --file belong together", hint="example: --repo org/name --file model.safetensors")
     if repo is not None and names:
         raise UsageError("give names or --repo, not both")
-    if list_only and (names or repo):
-        raise UsageError("--list fetches nothing; leave out the names and --repo")
     if endpoint is not None and (offline or from_dir is not None):
         raise UsageError("--endpoint needs a network; leave out --offline and --from-dir")
 

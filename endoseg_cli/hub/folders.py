@@ -47,7 +47,9 @@ def copy_to(source: Path, target: Path) -> Path:
         shutil.copyfile(source, partial)
         partial.replace(target)
     except OSError as error:
-        raise OutputError(f"cannot write {target}: {error}", hint="check the folder and its free space") from error
+        raise OutputError(
+            f"cannot write {target}: {error.strerror or error}", hint="check the folder and its free space"
+        ) from error
     finally:
         if partial.exists():
             partial.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,15 +81,18 @@ def _download(entry: Entry, mirror: str | None, on_progress: OnProgress | None, 
     from huggingface_hub import hf_hub_download
 
     assert entry.repo_id is not None, "bundled weights have no repository"
-    path = hf_hub_download(
-        entry.repo_id,
-        entry.filename,
-        revision=entry.revision,
-        endpoint=mirror,
-        force_download=force,
-        etag_timeout=_answer_seconds(),
-        tqdm_class=_bar_class(on_progress),
-    )
+    with warnings.catch_warnings():
+        # a disk that is too small fails anyway, with an error of our own
+        warnings.filterwarnings("ignore", message="Not enough free disk space")
+        path = hf_hub_download(
+            entry.repo_id,
+            entry.filename,
+            revision=entry.revision,
+            endpoint=mirror,
+            force_download=force,
+            etag_timeout=_answer_seconds(),
+            tqdm_class=_bar_class(on_progress),
+        )
     return Path(path)
 
 

@@ -88,6 +88,7 @@ def test_a_hospital_without_a_network(
         (["--repo", "a/b"], 2),
         (["--repo", "a/b", "--file", "c", "resnet34-imagenet"], 2),
         (["--list", "resnet34-imagenet"], 2),
+        (["--list", "--dest", "somewhere"], 2),
         (["--offline", "--endpoint", "http://127.0.0.1:9"], 2),
         (["resnet35"], 5),
         (["--repo", "a", "--file", "c"], 5),

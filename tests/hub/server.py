@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -147,8 +147,10 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             cut, stalled = served.cut_gets > 0, served.stalled_gets > 0
             served.cut_gets -= cut
             served.stalled_gets -= stalled
-            self.wfile.write(body[: len(body) // 2] if cut or stalled else body)
-            self.wfile.flush()
+            # a client may leave in the middle
+            with suppress(ConnectionError):
+                self.wfile.write(body[: len(body) // 2] if cut or stalled else body)
+                self.wfile.flush()
             if stalled:
                 hub.released.wait(30)
             if cut or stalled:
