@@ -13,6 +13,7 @@ from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
 
 if TYPE_CHECKING:
     from endoseg_cli.annotations.formats import AnnotationConfig
+    from endoseg_cli.inference.overlay import OverlayConfig
     from endoseg_cli.inference.predictor import NetworkChoice, Predictor
     from endoseg_cli.networks.device import Precision
 
@@ -75,11 +76,15 @@ def segment(
         ),
     ] = None,
     overlay_strength: Annotated[
-        float, typer.Option("--overlay-strength", help="Opacity of the tint, 0 to 1.", rich_help_panel=PRODUCTS)
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            "--overlay-strength", help="Opacity of the tint, 0 to 1 (default: 0.3).", rich_help_panel=PRODUCTS
+        ),
+    ] = None,
     overlay_color: Annotated[
-        str, typer.Option("--overlay-color", help="Colour name or #rrggbb.", rich_help_panel=PRODUCTS)
-    ] = "green",
+        str | None,
+        typer.Option("--overlay-color", help="Colour name or #rrggbb (default: green).", rich_help_panel=PRODUCTS),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=PRODUCTS)
     ] = False,
@@ -135,7 +140,6 @@ def segment(
     from endoseg_cli.inference.job import run_job
     from endoseg_cli.inference.masks import MaskConfig
     from endoseg_cli.inference.outputs import OutputConfig
-    from endoseg_cli.inference.overlay import NAMED_COLOURS, OverlayConfig, parse_colour
     from endoseg_cli.inference.pipeline import SegmentConfig
 
     outputs = OutputConfig(
@@ -148,9 +152,7 @@ def segment(
         frames=frames_dir,
         overwrite=overwrite,
     )
-    colour = parse_colour(overlay_color)
-    others = tuple(other for other in NAMED_COLOURS.values() if other != colour)
-    style = OverlayConfig(strength=overlay_strength, colours=(colour, *others))
+    style = _overlay_config(overlay, overlay_strength, overlay_color)
     mask = MaskConfig(threshold=threshold, min_area=min_area)
     config = SegmentConfig(mask=mask, start=start, end=end, every=every, overwrite=overwrite)
     frames_together = _parse_batch_size(batch_size)
@@ -205,6 +207,17 @@ def _load_predictor(
     predictor = Predictor(load_bundle(path), device=device, precision=precision, network=network, batch_size=batch_size)
     console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
     return predictor
+
+
+def _overlay_config(overlay: Path | None, strength: float | None, colour: str | None) -> OverlayConfig:
+    from endoseg_cli.inference.overlay import NAMED_COLOURS, OverlayConfig, parse_colour
+
+    for option, value in (("--overlay-strength", strength), ("--overlay-color", colour)):
+        if value is not None and overlay is None:
+            raise UsageError(f"{option} belongs to --overlay, which is not given", hint="add --overlay FILE")
+    first = parse_colour(colour or "green")
+    others = tuple(other for other in NAMED_COLOURS.values() if other != first)
+    return OverlayConfig(strength=0.3 if strength is None else strength, colours=(first, *others))
 
 
 def _parse_batch_size(text: str) -> int | None:

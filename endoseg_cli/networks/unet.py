@@ -166,7 +166,7 @@ class UNet(nn.Module):
         dropout_masks: DropoutMasks | None = None,
         skip_parts: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Continue from `decode_start`, with explicit dropout masks where given (see `sample_dropout_masks`).
+        """Continue from `decode_start`, with explicit dropout masks where given.
 
         Several stochastic passes share `skip_parts` (see `decode_skips`).
         """
@@ -185,18 +185,6 @@ class UNet(nn.Module):
         assert self.bottleneck_reducer is not None, "this network was built without the bottleneck reducer"
         reduced: Tensor = self.bottleneck_reducer(features[-1])
         return reduced
-
-    def sample_dropout_masks(self, batch: int, generator: torch.Generator | None = None) -> list[Tensor]:
-        """Draw the channel factors of one stochastic pass: one (B, C, 1, 1) tensor per decoder convolution."""
-        keep = 1 - self.config.dropout
-        parameter = next(self.parameters())
-        widths = [width for width in self.config.decoder_channels for _ in range(2)]
-        return [
-            torch.empty(batch, width, 1, 1, device=parameter.device, dtype=parameter.dtype)
-            .bernoulli_(keep, generator=generator)
-            .div_(keep)
-            for width in widths
-        ]
 
     @property
     def _blocks(self) -> list[DecoderBlock]:

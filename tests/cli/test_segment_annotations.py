@@ -196,8 +196,17 @@ def test_corrected_outlines_are_what_is_read(tmp_path: Path, weights: Path) -> N
 
 def test_a_model_trains_on_annotations(tmp_path: Path, clip: Path, weights: Path) -> None:
     done(weights, clip, "--annotations", tmp_path / "a.json", "--frames-dir", tmp_path / "images")
-    network = ("--encoder", "mobilenet_v2", "--decoder-channels", "8,8,8,8,8", "--size", "32")
-    schedule = ("--max-steps", "1", "--batch-size", "2", "--val-fraction", "0.4", "--device", "cpu")
+    network = (
+        "--encoder",
+        "mobilenet_v2",
+        "--decoder-channels",
+        "8,8,8,8,8",
+        "--size",
+        "32",
+        "--encoder-weights",
+        "none",
+    )
+    schedule = ("--size", "32", "--max-steps", "1", "--batch-size", "2", "--val-fraction", "0.4", "--device", "cpu")
     options = ("--labeled", str(tmp_path / "a.json"), "--out", str(tmp_path / "run"), *network, *schedule)
     trained = runner.invoke(app, ["train", *options])
     assert trained.exit_code == 0, trained.output

@@ -8,6 +8,7 @@ import torch
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.unet import DecoderBlock, UNet, UNetConfig, pad_to_stride
+from endoseg_cli.training.dropout import DropoutDraw, split_factors
 from tests.networks.tiny import TINY, tiny_network
 
 
@@ -94,11 +95,16 @@ def test_a_decoder_block_repeats_pixels_and_puts_the_skip_behind_them() -> None:
     assert torch.equal(joined[:, 2:], skip) and torch.equal(block.join(x, None), joined[:, :2])
 
 
+def dropout_masks(network: UNet, batch: int) -> list[torch.Tensor]:
+    draw = DropoutDraw(config=network.config, seed=0, step=0, network=0)
+    return split_factors(draw.factors("test", batch)[0], network.config)
+
+
 def test_decoding_in_two_steps_is_decoding_in_one() -> None:
     network = tiny_network()
     with torch.no_grad():
         features = network.encode(torch.randn(2, 3, 64, 64))
-        masks = network.sample_dropout_masks(2)
+        masks = dropout_masks(network, 2)
         start = network.decode_start(features)
         assert torch.equal(network.decode(features), network.decode_rest(start, features))
         with_masks = network.decode_rest(start, features, masks)
@@ -110,7 +116,7 @@ def test_masks_of_ones_are_no_dropout() -> None:
     network = tiny_network()
     with torch.no_grad():
         features = network.encode(torch.randn(2, 3, 32, 32))
-        ones = [torch.ones_like(mask) for mask in network.sample_dropout_masks(2)]
+        ones = [torch.ones_like(mask) for mask in dropout_masks(network, 2)]
         assert torch.equal(network.decode(features, ones), network.decode(features))
 
 
@@ -132,22 +138,6 @@ def test_explicit_masks_do_what_dropout2d_does() -> None:
         random = network(image)
         assert len(drawn) == 10 and any((mask == 0).any() for mask in drawn)
         assert torch.equal(network.decode(network.encode(image), list(drawn)), random)
-
-
-def test_dropout_drops_whole_channels_and_keeps_the_mean() -> None:
-    network = tiny_network(UNetConfig(encoder="mobilenet_v2", decoder_channels=(64, 32, 16, 8, 4), dropout=0.25))
-    masks = network.sample_dropout_masks(400, torch.Generator().manual_seed(0))
-    assert [tuple(mask.shape) for mask in masks] == [(400, w, 1, 1) for w in (64, 64, 32, 32, 16, 16, 8, 8, 4, 4)]
-    assert all(set(mask.flatten().tolist()) == {0.0, masks[0].max().item()} for mask in masks)
-    assert masks[0].max().item() == pytest.approx(1 / 0.75)
-    assert masks[0].mean().item() == pytest.approx(1, abs=0.02)
-
-
-def test_a_generator_draws_the_same_masks_again() -> None:
-    network = tiny_network()
-    first, again, other = (network.sample_dropout_masks(4, torch.Generator().manual_seed(s)) for s in (5, 5, 6))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_dropout_lives_in_the_decoder_alone() -> None:
