@@ -67,6 +67,9 @@ app.add_typer(benchmark, name="benchmark", rich_help_panel="Test data")
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's error is a message and its exit code, never a traceback."""
     signal.signal(signal.SIGTERM, _terminate)
+    # Threads that spin while they wait starve everything else on a busy machine: here it halves the frame rate of
+    # `segment`. OpenMP reads this when torch is imported, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _let_any_file_name_through()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="endoseg")

@@ -130,3 +130,18 @@ def test_a_closed_pipe_is_no_traceback() -> None:
         process.stdout.close()
         stderr = process.stderr.read()
     assert "Traceback" not in stderr
+
+
+def test_waiting_threads_do_not_spin_unless_the_user_says_so() -> None:
+    code = """
+import os
+from endoseg_cli.cli.app import main
+try:
+    main(["--version"])
+finally:
+    print(os.environ["OMP_WAIT_POLICY"])
+"""
+    given = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for environment, policy in ((given, "PASSIVE"), (given | {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        assert run.stdout.splitlines()[-1] == policy
