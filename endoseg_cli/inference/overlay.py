@@ -42,7 +42,7 @@ class OverlayConfig:
     colours: tuple[Colour, ...] = tuple(NAMED_COLOURS.values())
     """RGB of each class, repeated if there are more classes."""
     contour: float = 0.004
-    """Width of the outline as a share of the picture's shorter side, at least one pixel; 0 for none."""
+    """Width of the outline as a share of the picture's shorter side, at least two pixels; 0 for none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -117,7 +117,7 @@ def _alpha(mask: Pixels, window: tuple[slice, slice], config: OverlayConfig) -> 
     inside = np.pad(inside, ((0, height - inside.shape[0]), (0, width - inside.shape[1])))
     alpha = inside.astype(np.float32) * np.float32(config.strength)
     if config.contour > 0:
-        thickness = max(1, round(config.contour * min(mask.shape)))
+        thickness = max(2, round(config.contour * min(mask.shape)))  # of one pixel, 4:2:0 would colour half
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thickness + 1, 2 * thickness + 1))
         core = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         alpha[(inside > 0) & (core == 0)] = 1
