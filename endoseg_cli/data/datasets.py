@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from endoseg_cli.data.photometric import colour_jitter, strong_view
 
 Picture = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Key = tuple[int, int]  # (pass over the set, index in the set)
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +96,13 @@ def draw_order(seed: int, step: int, batch_size: int, count: int, stream: str) -
     return [(walk, int(orders[walk][place])) for walk, place in places]
 
 
-class LabeledBatches(Dataset[LabeledBatch]):
-    """Item s is the labelled batch of step s: weak views, and colour jitter where it is switched on.
+class _Batches(Dataset[Batch]):
+    """Item s is the batch of step s, of the frames whose keys `draw_order` gives.
 
     `share` = (rank, ranks) gives every ranks-th part of the batch, in order, to one of several processes.
     """
+
+    _stream: ClassVar[str]
 
     def __init__(
         self,
@@ -111,16 +114,25 @@ class LabeledBatches(Dataset[LabeledBatch]):
         augment: AugmentConfig,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        assert len(frames) > 0, "a labelled set has at least one frame"
+        assert len(frames) > 0, "a set has at least one frame"
         self._frames, self._size, self._batch_size = frames, size, batch_size
         self._seed, self._augment, self._share = seed, augment, share
 
     def keys(self, step: int) -> list[Key]:
         """Return the (pass, index) keys of the whole batch of a step."""
-        return draw_order(self._seed, step, self._batch_size, len(self._frames), "labeled")
+        return draw_order(self._seed, step, self._batch_size, len(self._frames), self._stream)
+
+    def _own_keys(self, step: int) -> Sequence[Key]:
+        return share_of(self.keys(step), self._share)
+
+
+class LabeledBatches(_Batches[LabeledBatch]):
+    """Item s is the labelled batch of step s: weak views, and colour jitter where it is switched on."""
+
+    _stream = "labeled"
 
     def __getitem__(self, step: int) -> LabeledBatch:
-        views = [self._view(walk, index) for walk, index in share_of(self.keys(step), self._share)]
+        views = [self._view(walk, index) for walk, index in self._own_keys(step)]
         return LabeledBatch(
             images=torch.stack([image for image, _ in views]), masks=torch.stack([mask for _, mask in views])
         )
@@ -135,32 +147,16 @@ class LabeledBatches(Dataset[LabeledBatch]):
         return to_tensor(image), torch.from_numpy(moved.astype(np.uint8))[None]
 
 
-class UnlabeledBatches(Dataset[UnlabeledBatch]):
+class UnlabeledBatches(_Batches[UnlabeledBatch]):
     """Item s holds the two weak views, the two strong views and the CutMix box of each unlabelled frame of step s.
 
     Every draw comes from its own stream of (seed, pass, index), so that no view depends on another.
     """
 
-    def __init__(
-        self,
-        frames: FrameStore,
-        *,
-        size: tuple[int, int],
-        batch_size: int,
-        seed: int,
-        augment: AugmentConfig,
-        share: tuple[int, int] = (0, 1),
-    ) -> None:
-        assert len(frames) > 0, "an unlabelled set has at least one frame"
-        self._frames, self._size, self._batch_size = frames, size, batch_size
-        self._seed, self._augment, self._share = seed, augment, share
-
-    def keys(self, step: int) -> list[Key]:
-        """Return the (pass, index) keys of the whole batch of a step."""
-        return draw_order(self._seed, step, self._batch_size, len(self._frames), "unlabeled")
+    _stream = "unlabeled"
 
     def __getitem__(self, step: int) -> UnlabeledBatch:
-        rows = [self._views(walk, index) for walk, index in share_of(self.keys(step), self._share)]
+        rows = [self._views(walk, index) for walk, index in self._own_keys(step)]
         weak_1, weak_2, strong_1, strong_2, boxes = (torch.stack(column) for column in zip(*rows, strict=True))
         return UnlabeledBatch(weak_1=weak_1, weak_2=weak_2, strong_1=strong_1, strong_2=strong_2, boxes=boxes)
 
