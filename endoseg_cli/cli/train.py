@@ -158,6 +158,12 @@ def train(
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations (default: once per epoch).", rich_help_panel=SCHEDULE)
     ] = None,
+    select: Annotated[
+        Literal["best", "last"],
+        typer.Option(
+            help="Weights that go into the model: each network's best on --val, or the last.", rich_help_panel=SCHEDULE
+        ),
+    ] = "best",
     checkpoint_every: Annotated[
         int, typer.Option(help="Steps between checkpoints besides.", rich_help_panel=SCHEDULE)
     ] = 200,
@@ -233,7 +239,8 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     from endoseg_cli.training.config_file import build_config, read_config
 
     file = read_config(Path(given["config"])) if "config" in given else {"data": {}, "training": {}}
-    training = {**file["training"], **recipe_settings(given.get("recipe", "endo-semis")), **_training(given)}
+    recipe = recipe_settings(given["recipe"]) if "recipe" in given else {}
+    training = {**file["training"], **recipe, **_training(given)}
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
     if "color_jitter" in given:

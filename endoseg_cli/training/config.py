@@ -14,6 +14,8 @@ from endoseg_cli.training.uncertainty import ThresholdScope
 
 Recipe = Literal["endo-semis", "cps", "supervised"]
 """Which strategies are on: all of the paper's, cross pseudo-supervision alone, or none."""
+Selection = Literal["best", "last"]
+"""Which weights of a run the model gets: each network's best on the validation frames, or those of the last step."""
 TrainPrecision = Literal["fp32", "bf16"]
 """Type that convolutions compute in; losses and weights are always float32."""
 
@@ -48,6 +50,8 @@ class TrainConfig:
     """Validations without a better network after which to stop."""
     validate_every: int | None = None
     """Steps between validations; once per epoch if not set."""
+    select: Selection = "best"
+    """Weights that go into the model: each network's best validated ones, as in the paper, or the last step's."""
     checkpoint_every: int = 200
     """Steps between checkpoints, apart from the one at each validation."""
     learning_rate: float = 1e-4
@@ -107,6 +111,7 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 0)
         _check_choice("threshold_scope", self.threshold_scope, get_args(ThresholdScope))
         _check_choice("reduction", self.reduction, get_args(Reduction))
+        _check_choice("select", self.select, get_args(Selection))
         _check_choice("precision", self.precision, get_args(TrainPrecision))
         if self.max_time is not None and not self.max_time > 0:
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
@@ -139,16 +144,19 @@ class TrainConfig:
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the settings of `TrainConfig` that a recipe stands for.
 
-    cps is cross pseudo-supervision (Chen et al., CVPR 2021) on the weak views: no uncertainty, one pass.
+    cps is cross pseudo-supervision (Chen et al., CVPR 2021) on the weak views: no uncertainty, one pass. A recipe says
+    all of it, so that it also undoes another one that a config file was written with.
     """
-    off: dict[str, Any] = {"joint_pseudo_label": False, "labeled_cross": False, "mutual_learning": False}
+    switches = ("cross_supervision", "joint_pseudo_label", "labeled_cross", "uncertainty_guidance")
+    on: dict[str, Any] = {**dict.fromkeys(switches, True), "mutual_learning": None, "num_passes": 5}
+    off = {"joint_pseudo_label": False, "labeled_cross": False, "mutual_learning": False}
     match recipe:
         case "endo-semis":
-            return {}
+            return on
         case "cps":
-            return {**off, "uncertainty_guidance": False, "num_passes": 1}
+            return {**on, **off, "uncertainty_guidance": False, "num_passes": 1}
         case "supervised":
-            return {**off, "cross_supervision": False}
+            return {**on, **off, "cross_supervision": False}
 
 
 def _check_at_least(name: str, value: float | None, low: int) -> None:

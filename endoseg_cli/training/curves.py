@@ -14,9 +14,9 @@ from endoseg_cli.training.log import Row
 
 PANELS = (
     ("loss terms", ("supervised", "dice", "cross", "joint", "labeled_cross", "logit_mse", "low_level", "bottleneck")),
-    ("Dice on validation frames", ("val_dice", "val_lesion_dice")),
+    ("Dice on validation frames", ("val_dice", "val_lesion_dice", "pseudo_dice")),
     ("foreground", ("foreground",)),
-    ("kept by the threshold, agreement", ("kept", "agreement")),
+    ("kept by the threshold, found, wrong, agreement", ("kept", "agreement", "pseudo_found", "pseudo_wrong")),
     ("learning rate", ("learning_rate",)),
     ("unsupervised weight", ("unsupervised_weight",)),
 )

@@ -220,6 +220,7 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
 
 
 def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
+    networks, dice = trainer.selected_networks()
     unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
     card = ModelCard(
         architecture=trainer.config.network,
@@ -229,11 +230,9 @@ def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
         training_data=f"{len(found.labeled)} labelled{unlabeled} frames; see {CONFIG_FILE} of the run",
         scores={
             "validation_frames": len(found.val),
-            "validation_dice": {
-                f"network{number}": round(dice, 4) for number, dice in enumerate(trainer.best, start=1)
-            },
+            "validation_dice": {f"network{number}": round(score, 4) for number, score in enumerate(dice, start=1)},
         },
     )
     path = folder / MODEL_FILE
-    save_bundle(Bundle(card=card, networks=tuple(trainer.best_networks())), path)
+    save_bundle(Bundle(card=card, networks=tuple(networks)), path)
     return path

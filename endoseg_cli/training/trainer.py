@@ -26,6 +26,7 @@ from endoseg_cli.training.objective import ObjectiveWeights
 from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.schedule import make_schedule
 from endoseg_cli.training.statistics import CollapseWatch, RunningMeans, idle_terms
+from endoseg_cli.training.teacher_quality import teacher_quality
 from endoseg_cli.training.validation import validate
 
 LAST = "last.pt"
@@ -76,6 +77,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.best = [-math.inf] * NETWORKS
+        self.latest = [-math.inf] * NETWORKS
         self.validations_since_best = 0
         self.means = RunningMeans()
         self.watch = CollapseWatch()
@@ -114,6 +116,7 @@ class Trainer:
             validate(network, self.data.validation, self.config.size, learner.normalise, self.ranks)
             for network in learner.networks
         )
+        self.latest = [score.dice for score in scores]
         improved = tuple(score.dice > best for score, best in zip(scores, self.best, strict=True))
         self.validations_since_best = 0 if any(improved) else self.validations_since_best + 1
         means = self.means.means()
@@ -125,6 +128,8 @@ class Trainer:
         self.save()
         for name in idle_terms(means):
             self.listener.on_warning(f"step {self.step}: {name} is on, but was exactly zero since the last validation")
+        if self.ranks.leads and self.schedule.weights(self.step - 1).unsupervised:
+            means |= teacher_quality(learner, self.data.validation, self.step)
         self.listener.on_validation(
             ValidationRecord(
                 step=self.step,
@@ -147,6 +152,7 @@ class Trainer:
                 "total_steps": self.schedule.total_steps,
                 "seconds": self.seconds,
                 "best": self.best,
+                "latest": self.latest,
                 "validations_since_best": self.validations_since_best,
                 "sums": self.means.sums,
                 "counts": self.means.counts,
@@ -169,17 +175,22 @@ class Trainer:
             )
         self.learner.load_state(state["networks"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], list(state["best"])
+        self.latest = list(state["latest"])
         self.validations_since_best = state["validations_since_best"]
         self.means.sums, self.means.counts = dict(state["sums"]), dict(state["counts"])
 
-    def best_networks(self) -> list[UNet]:
-        """Return both networks with the weights that validated best, in eval mode on the CPU."""
+    def selected_networks(self) -> tuple[list[UNet], list[float]]:
+        """Return both networks as `select` says, in eval mode on the CPU, and the Dice that they validated with."""
+        if self.config.select == "best":
+            states = [load_checkpoint(self._best_path(number))["network"] for number in range(1, NETWORKS + 1)]
+        else:
+            states = [saved["network"] for saved in load_checkpoint(self.folder / LAST)["networks"]]
         networks = []
-        for number in range(1, NETWORKS + 1):
+        for state in states:
             network = UNet(self.config.network)
-            network.load_state_dict(load_checkpoint(self._best_path(number))["network"])
+            network.load_state_dict(state)
             networks.append(network.eval())
-        return networks
+        return networks, self.best if self.config.select == "best" else self.latest
 
     def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> dict[str, float]:
         try:

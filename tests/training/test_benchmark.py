@@ -17,7 +17,7 @@ def test_both_schedules_are_timed_and_agree() -> None:
     found = benchmark_train(CONFIG)
     assert found.plain_seconds > 0 and found.fast_seconds > 0 and found.ratio > 0
     assert found.largest_difference < 1e-3
-    assert 0 <= found.boxed <= 1
+    assert found.boxed == 0.5
 
 
 def test_the_command_prints_json() -> None:

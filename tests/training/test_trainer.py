@@ -127,3 +127,33 @@ def test_an_idle_term_is_reported(data: TrainingData, tmp_path: Path) -> None:
     trainer.learner = IdleLearner(CONFIG, device=torch.device("cpu"))
     trainer.fit()
     assert len(warnings) == 1 and "low_level_dissimilarity is on, but was exactly zero" in warnings[0]
+
+
+def test_pseudo_labels_are_judged_by_the_validation_frames_once_they_teach(data: TrainingData, tmp_path: Path) -> None:
+    found: list[ValidationRecord] = []
+    config = replace(CONFIG, validate_every=1, max_steps=2)
+    make_trainer(data, tmp_path, config, RunListener(on_validation=found.append)).fit()
+    assert not any(name.startswith("pseudo_") for name in found[0].values), "the first step is supervised"
+    judged = {f"pseudo_{what}_{teacher}" for what in ("dice", "wrong", "found") for teacher in ("1", "2", "joint")}
+    assert judged <= set(found[1].values)
+    assert all(0 <= found[1].values[name] <= 1 for name in judged)
+
+
+def test_the_model_gets_the_best_weights_or_the_last_ones(data: TrainingData, tmp_path: Path) -> None:
+    config = replace(CONFIG, max_steps=2, validate_every=1)
+    trainer = make_trainer(data, tmp_path, config)
+    trainer.train_step(trainer.batches[0])
+    trainer.best = [-1.0, 2.0]  # network 2 can only get worse
+    trainer._write(tmp_path / "best2.pt", {"network": trainer.learner.networks[1].state_dict(), "step": 1})
+    early = {name: tensor.clone() for name, tensor in trainer.learner.networks[1].state_dict().items()}
+    trainer.train_step(trainer.batches[1])
+    trainer.validate()
+    late = trainer.learner.networks[1].state_dict()
+
+    networks, dice = trainer.selected_networks()
+    assert all(torch.equal(tensor, early[name]) for name, tensor in networks[1].state_dict().items())
+    assert dice[1] == 2.0
+    trainer.config = replace(config, select="last")
+    networks, dice = trainer.selected_networks()
+    assert all(torch.equal(tensor, late[name]) for name, tensor in networks[1].state_dict().items())
+    assert dice == trainer.latest and 0 <= dice[1] <= 1
