@@ -180,7 +180,8 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
     workers: Annotated[int, typer.Option(help="Processes that read frames.", rich_help_panel=SCHEDULE)] = 0,
     precision: Annotated[
-        Literal["fp32", "bf16"], typer.Option(help="Type that convolutions compute in.", rich_help_panel=SCHEDULE)
+        Literal["fp32", "bf16", "fp16"],
+        typer.Option(help="Type that convolutions compute in.", rich_help_panel=SCHEDULE),
     ] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)] = "auto",
     tensorboard: Annotated[

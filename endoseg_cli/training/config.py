@@ -16,7 +16,7 @@ Recipe = Literal["endo-semis", "cps", "supervised"]
 """Which strategies are on: all of the paper's, cross pseudo-supervision alone, or none."""
 Selection = Literal["best", "last"]
 """Which weights of a run the model gets: each network's best on the validation frames, or those of the last step."""
-TrainPrecision = Literal["fp32", "bf16"]
+TrainPrecision = Literal["fp32", "bf16", "fp16"]
 """Type that convolutions compute in; losses and weights are always float32."""
 
 

@@ -46,6 +46,9 @@ class Learner:
             torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
             for network in self.networks
         ]
+        # Gradients in half precision would vanish; they are computed larger, and a step whose gradients overflow is left
+        # out. Without half precision this changes nothing.
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
         # Collectives of two threads would meet in any order, so several processes take the networks one by one.
@@ -68,7 +71,8 @@ class Learner:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate
-            optimiser.step()
+            self.scaler.step(optimiser)
+        self.scaler.update()
 
     def teach(self, images: Tensor, batch: UnlabeledBatch, step: int) -> tuple[TeacherMaps, TeacherMaps]:
         """Return what both networks say as teachers."""
@@ -128,7 +132,7 @@ class Learner:
         """Compute the objective and its gradients; each network's own graph is walked by its own thread."""
         cut = (_cut(students[0]), _cut(students[1]))
         loss, terms = objective(cut, targets, weights, self.ranks)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(self.scaler.scale(loss))
 
         def work(number: int) -> None:
             self.optimisers[number].zero_grad(set_to_none=True)
@@ -208,7 +212,8 @@ class Learner:
         return list(self._threads.map(work, range(NETWORKS)))
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        half = torch.float16 if self.config.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, half, enabled=self.config.precision != "fp32")
 
     def _to_numbers(self, values: dict[str, Tensor]) -> dict[str, float]:
         """Return values as floats, averaged over the processes, with one transfer from the device."""

@@ -157,6 +157,7 @@ class Trainer:
                 "sums": self.means.sums,
                 "counts": self.means.counts,
                 "networks": self.learner.state(),
+                "scaler": self.learner.scaler.state_dict(),
             },
         )
 
@@ -174,6 +175,7 @@ class Trainer:
                 hint="resume with the data and settings that the run was started with",
             )
         self.learner.load_state(state["networks"])
+        self.learner.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], list(state["best"])
         self.latest = list(state["latest"])
         self.validations_since_best = state["validations_since_best"]

@@ -103,11 +103,27 @@ def test_the_recipe_cps_trusts_every_pixel(batch: TrainingBatch) -> None:
     assert values["kept_1"] == 1.0 and "joint_1" not in values and "labeled_cross_1" not in values
 
 
-def test_bf16_comes_close_to_fp32(batch: TrainingBatch) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_comes_close_to_fp32(batch: TrainingBatch, precision: str) -> None:
     exact = make_learner().compute_gradients(batch, 1, OFF)
-    rough = make_learner(replace(CONFIG, precision="bf16")).compute_gradients(batch, 1, OFF)
+    rough = make_learner(replace(CONFIG, precision=precision)).compute_gradients(batch, 1, OFF)  # type: ignore[arg-type]
     assert rough["supervised_1"] == pytest.approx(exact["supervised_1"], rel=0.1)
     assert rough["supervised_1"] != exact["supervised_1"]
+
+
+def test_fp16_leaves_out_a_step_whose_gradients_overflow_and_goes_on(batch: TrainingBatch) -> None:
+    learner = make_learner(replace(CONFIG, precision="fp16"))
+    weight = next(learner.networks[0].parameters())
+    before = weight.detach().clone()
+    learner.scaler.load_state_dict({**learner.scaler.state_dict(), "scale": 2.0**60})
+    learner.compute_gradients(batch, 1, OFF)
+    learner.update(1e-3)
+    assert torch.equal(weight, before) and learner.scaler.get_scale() < 2.0**60
+    for parameter in learner.networks[0].parameters():
+        parameter.grad = torch.full_like(parameter, 0.01 * learner.scaler.get_scale())
+    learner.update(1e-3)
+    assert not torch.equal(weight, before) and weight.isfinite().all()
+    assert (weight - before).abs().max() < 2e-3, "AdamW moves by the learning rate, whatever the scale"
 
 
 def test_a_step_lowers_the_loss(data: TrainingData, tmp_path: Path) -> None:
