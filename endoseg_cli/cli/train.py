@@ -123,6 +123,10 @@ def train(
         Literal["image", "pseudo-class"],
         typer.Option(help="Pixels the threshold is taken among; image is the paper's.", rich_help_panel=METHOD),
     ] = "pseudo-class",
+    min_confidence: Annotated[
+        float,
+        typer.Option(help="Trust no pixel less sure than this probability; 0.5 trusts any.", rich_help_panel=METHOD),
+    ] = 0.5,
     reduction: Annotated[
         Literal["all", "kept"],
         typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),

@@ -76,6 +76,8 @@ class TrainConfig:
     """K, the stochastic passes of a teacher."""
     threshold_scope: ThresholdScope = "pseudo-class"
     """Pixels that the threshold is taken among: each class of the pseudo-label; image is the paper's."""
+    min_confidence: float = 0.5
+    """No pseudo-label is trusted in pixels more uncertain than this probability; 0.5 is the paper's, and excludes none."""
     reduction: Reduction = "all"
     """What masked losses are divided by: all pixels, as in the paper, or the kept ones."""
     warm_up_steps: int | None = None
@@ -113,6 +115,8 @@ class TrainConfig:
         _check_choice("reduction", self.reduction, get_args(Reduction))
         _check_choice("select", self.select, get_args(Selection))
         _check_choice("precision", self.precision, get_args(TrainPrecision))
+        if not 0.5 <= self.min_confidence < 1:
+            raise UsageError(f"--min-confidence must be at least 0.5 and below 1, found {self.min_confidence:g}")
         if self.max_time is not None and not self.max_time > 0:
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
         if len(self.size) != 2 or min(self.size) < 32:

@@ -22,6 +22,7 @@ from endoseg_cli.training.objective import ObjectiveWeights, StudentOutputs, Tar
 from endoseg_cli.training.pseudo_labels import PseudoLabel, joint_pseudo_label, pseudo_label_from_passes
 from endoseg_cli.training.statistics import step_statistics
 from endoseg_cli.training.teacher import TeacherMaps, TeacherViews, teach
+from endoseg_cli.training.uncertainty import ThresholdRule
 
 NETWORKS = 2
 """Endo-SemiS trains two networks of one architecture, which differ in their random start."""
@@ -46,8 +47,7 @@ class Learner:
             torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
             for network in self.networks
         ]
-        # Gradients in half precision would vanish; they are computed larger, and a step whose gradients overflow is left
-        # out. Without half precision this changes nothing.
+        # Gradients in fp16 would vanish; they are computed larger, and a step whose gradients overflow is left out.
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
@@ -96,9 +96,10 @@ class Learner:
 
     def targets(self, teachers: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return what the students learn from: masks, pseudo-labels, joint pseudo-label, labelled pseudo-labels."""
-        config, scope = self.config, self.config.threshold_scope
-        first, second = (self._trusted(pseudo_label_from_passes(said.passes, scope)) for said in teachers)
-        joint = self._trusted(joint_pseudo_label(first, second, scope)) if config.joint_pseudo_label else None
+        config = self.config
+        rule = ThresholdRule(scope=config.threshold_scope, min_confidence=config.min_confidence)
+        first, second = (self._trusted(pseudo_label_from_passes(said.passes, rule)) for said in teachers)
+        joint = self._trusted(joint_pseudo_label(first, second, rule)) if config.joint_pseudo_label else None
         labeled = (teachers[0].labeled > 0.5, teachers[1].labeled > 0.5)
         return Targets(
             masks=masks,

@@ -10,10 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from endoseg_cli.training.precision import at_least_float32
-from endoseg_cli.training.uncertainty import ThresholdScope, certain_mask, expected_entropy, mean_probability
+from endoseg_cli.training.uncertainty import ThresholdRule, certain_mask, expected_entropy, mean_probability
 
 Reduction = Literal["all", "kept"]
 """What a masked loss is divided by: the number of all pixels, or of the kept ones."""
+PAPER_RULE = ThresholdRule()
+"""The paper's rule for certain pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +32,24 @@ class PseudoLabel:
     """U^b = 1[U <= T], bool: the pixels that the label is trusted in."""
 
 
-def make_pseudo_label(probability: Tensor, uncertainty: Tensor, scope: ThresholdScope = "image") -> PseudoLabel:
+def make_pseudo_label(probability: Tensor, uncertainty: Tensor, rule: ThresholdRule = PAPER_RULE) -> PseudoLabel:
     """Return the pseudo-label of two maps (B, C, H, W): label, dynamic threshold and certain pixels."""
     probability, uncertainty = probability.detach(), uncertainty.detach()
     label = probability > 0.5
-    certain = certain_mask(uncertainty, label, scope)
+    certain = certain_mask(uncertainty, label, rule)
     return PseudoLabel(probability=probability, uncertainty=uncertainty, label=label, certain=certain)
 
 
-def pseudo_label_from_passes(passes: Tensor, scope: ThresholdScope = "image") -> PseudoLabel:
+def pseudo_label_from_passes(passes: Tensor, rule: ThresholdRule = PAPER_RULE) -> PseudoLabel:
     """Return the pseudo-label of K stochastic passes' probabilities (K, B, C, H, W) (Endo-SemiS, pseudo-labels).
 
     With CutMix, paste the passes over the second view into those over the first: every map is computed pixel by pixel,
     so this is the same as pasting the maps. The threshold is then taken over the pasted uncertainty.
     """
-    return make_pseudo_label(mean_probability(passes), expected_entropy(passes), scope)
+    return make_pseudo_label(mean_probability(passes), expected_entropy(passes), rule)
 
 
-def joint_pseudo_label(first: PseudoLabel, second: PseudoLabel, scope: ThresholdScope = "image") -> PseudoLabel:
+def joint_pseudo_label(first: PseudoLabel, second: PseudoLabel, rule: ThresholdRule = PAPER_RULE) -> PseudoLabel:
     """Return, pixel by pixel, what the less uncertain of two networks says (Endo-SemiS, joint pseudo-label).
 
     M = 1[U_1 <= U_2], so the first network wins a tie; label, threshold and certain pixels follow from the joint maps.
@@ -55,7 +57,7 @@ def joint_pseudo_label(first: PseudoLabel, second: PseudoLabel, scope: Threshold
     from_first = first.uncertainty <= second.uncertainty
     probability = torch.where(from_first, first.probability, second.probability)
     uncertainty = torch.where(from_first, first.uncertainty, second.uncertainty)
-    return make_pseudo_label(probability, uncertainty, scope)
+    return make_pseudo_label(probability, uncertainty, rule)
 
 
 def masked_bce(logits: Tensor, target: Tensor, keep: Tensor | None = None, reduction: Reduction = "all") -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,6 +12,17 @@ from endoseg_cli.training.precision import at_least_float32
 
 ThresholdScope = Literal["image", "pseudo-class"]
 """Among which pixels the dynamic threshold is taken: the whole image, or each class of the pseudo-label by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdRule:
+    """Which pixels of a pseudo-label are certain; as it stands, the paper's rule."""
+
+    scope: ThresholdScope = "image"
+    """Pixels that the dynamic threshold is taken among."""
+    min_confidence: float = 0.5
+    """No pixel is certain whose uncertainty is above that of this probability; 0.5 excludes none."""
+
 
 PERCENTILE = 95
 """No threshold keeps pixels above this percentile of the uncertainty."""
@@ -56,19 +68,24 @@ def dynamic_threshold(uncertainty: Tensor, members: Tensor | None = None) -> Ten
     return threshold.masked_fill(count == 0, 0.0).unsqueeze(-1)
 
 
-def certain_mask(uncertainty: Tensor, label: Tensor | None = None, scope: ThresholdScope = "image") -> Tensor:
-    """Return U^b = 1[U <= T], bool (B, C, H, W), for `uncertainty` (B, C, H, W).
+def certain_mask(uncertainty: Tensor, label: Tensor, rule: ThresholdRule) -> Tensor:
+    """Return U^b = 1[U <= T], bool (B, C, H, W), for `uncertainty` and the bool `label`, both (B, C, H, W).
 
     With the scope "image" there is one threshold per image and class, as in the paper. With "pseudo-class" the same
-    rule is applied among the pixels that `label`, bool (B, C, H, W), calls foreground, and again among the others. This
-    departs from the paper: a small lesion is the uncertain part of its picture, so a threshold over the picture drops
-    all of it, and what is left teaches nothing but background.
+    rule is applied among the pixels that `label` calls foreground, and again among the others. This departs from the
+    paper: a small lesion is the uncertain part of its picture, so a threshold over the picture drops all of it, and
+    what is left teaches nothing but background. But then most of what is wrongly called foreground is kept as well,
+    while the doubtful background around it is not; `min_confidence` weighs against that.
     """
-    if scope == "image":
-        return uncertainty <= dynamic_threshold(uncertainty)
-    assert label is not None, "the scope pseudo-class needs the pseudo-label"
-    foreground, background = dynamic_threshold(uncertainty, label), dynamic_threshold(uncertainty, ~label)
-    return uncertainty <= torch.where(label, foreground, background)
+    if rule.scope == "image":
+        threshold = dynamic_threshold(uncertainty)
+    else:
+        foreground, background = dynamic_threshold(uncertainty, label), dynamic_threshold(uncertainty, ~label)
+        threshold = torch.where(label, foreground, background)
+    certain = uncertainty <= threshold
+    if rule.min_confidence > 0.5:
+        certain &= uncertainty <= binary_entropy(uncertainty.new_tensor(rule.min_confidence))
+    return certain
 
 
 def _mean_plus_std(values: Tensor, inside: Tensor, count: Tensor) -> Tensor:
