@@ -77,7 +77,7 @@ class TrainConfig:
     threshold_scope: ThresholdScope = "pseudo-class"
     """Pixels that the threshold is taken among: each class of the pseudo-label; image is the paper's."""
     min_confidence: float = 0.5
-    """No pseudo-label is trusted in pixels more uncertain than this probability; 0.5 is the paper's, and excludes none."""
+    """Pixels more uncertain than this probability are not trusted; 0.5, the paper's, excludes none."""
     reduction: Reduction = "all"
     """What masked losses are divided by: all pixels, as in the paper, or the kept ones."""
     warm_up_steps: int | None = None

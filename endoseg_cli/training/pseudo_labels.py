@@ -10,12 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from endoseg_cli.training.precision import at_least_float32
-from endoseg_cli.training.uncertainty import ThresholdRule, certain_mask, expected_entropy, mean_probability
+from endoseg_cli.training.uncertainty import PAPER_RULE, ThresholdRule, certain_mask, expected_entropy, mean_probability
 
 Reduction = Literal["all", "kept"]
 """What a masked loss is divided by: the number of all pixels, or of the kept ones."""
-PAPER_RULE = ThresholdRule()
-"""The paper's rule for certain pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,8 @@ class ThresholdRule:
     """No pixel is certain whose uncertainty is above that of this probability; 0.5 excludes none."""
 
 
+PAPER_RULE = ThresholdRule()
+"""The paper's rule for certain pixels."""
 PERCENTILE = 95
 """No threshold keeps pixels above this percentile of the uncertainty."""
 
@@ -68,7 +70,7 @@ def dynamic_threshold(uncertainty: Tensor, members: Tensor | None = None) -> Ten
     return threshold.masked_fill(count == 0, 0.0).unsqueeze(-1)
 
 
-def certain_mask(uncertainty: Tensor, label: Tensor, rule: ThresholdRule) -> Tensor:
+def certain_mask(uncertainty: Tensor, label: Tensor | None = None, rule: ThresholdRule = PAPER_RULE) -> Tensor:
     """Return U^b = 1[U <= T], bool (B, C, H, W), for `uncertainty` and the bool `label`, both (B, C, H, W).
 
     With the scope "image" there is one threshold per image and class, as in the paper. With "pseudo-class" the same
@@ -80,6 +82,7 @@ def certain_mask(uncertainty: Tensor, label: Tensor, rule: ThresholdRule) -> Ten
     if rule.scope == "image":
         threshold = dynamic_threshold(uncertainty)
     else:
+        assert label is not None, "the scope pseudo-class needs the pseudo-label"
         foreground, background = dynamic_threshold(uncertainty, label), dynamic_threshold(uncertainty, ~label)
         threshold = torch.where(label, foreground, background)
     certain = uncertainty <= threshold

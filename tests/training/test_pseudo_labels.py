@@ -20,7 +20,7 @@ from endoseg_cli.training.pseudo_labels import (
     pseudo_label_from_passes,
     pseudo_label_statistics,
 )
-from endoseg_cli.training.uncertainty import ThresholdScope
+from endoseg_cli.training.uncertainty import ThresholdRule, ThresholdScope
 from tests.training import naive
 
 SHAPE = (2, 2, 6, 7)
@@ -42,7 +42,7 @@ def from_label(label: Tensor, certain: Tensor) -> PseudoLabel:
 @pytest.mark.parametrize("scope", SCOPES)
 def test_pseudo_label_equals_plain_loops(scope: ThresholdScope) -> None:
     passes = random_passes(0)
-    found = pseudo_label_from_passes(passes, scope)
+    found = pseudo_label_from_passes(passes, ThresholdRule(scope=scope))
     probability = naive.mean_probability(passes.numpy())
     uncertainty = naive.expected_entropy(passes.numpy())
     label = naive.above_half(probability)
@@ -59,8 +59,9 @@ def test_exactly_one_half_is_background() -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_joint_pseudo_label_equals_plain_loops(scope: ThresholdScope) -> None:
-    first, second = (pseudo_label_from_passes(random_passes(seed), scope) for seed in (1, 2))
-    found = joint_pseudo_label(first, second, scope)
+    rule = ThresholdRule(scope=scope)
+    first, second = (pseudo_label_from_passes(random_passes(seed), rule) for seed in (1, 2))
+    found = joint_pseudo_label(first, second, rule)
     probability, uncertainty = naive.joint(
         (first.probability.numpy(), second.probability.numpy()),
         (first.uncertainty.numpy(), second.uncertainty.numpy()),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.training.uncertainty import (
+    ThresholdRule,
     binary_entropy,
     certain_mask,
     dynamic_threshold,
@@ -105,11 +106,14 @@ def test_an_image_of_one_uncertainty_is_kept_whole(dtype: torch.dtype, value: fl
     assert certain_mask(torch.full((1, 1, 67, 59), value, dtype=dtype)).all()
 
 
+BY_CLASS = ThresholdRule(scope="pseudo-class")
+
+
 def test_certain_pixels_equal_plain_loops_in_both_scopes() -> None:
     uncertainty = random_map(3)
     label = random_map(4) > 0.3
     by_image = certain_mask(uncertainty).double().numpy()
-    by_class = certain_mask(uncertainty, label, "pseudo-class").double().numpy()
+    by_class = certain_mask(uncertainty, label, BY_CLASS).double().numpy()
     np.testing.assert_array_equal(by_image, naive.certain(uncertainty.numpy()))
     np.testing.assert_array_equal(by_class, naive.certain(uncertainty.numpy(), label.double().numpy()))
 
@@ -124,7 +128,7 @@ def test_each_image_and_class_has_its_own_threshold() -> None:
 def test_a_small_uncertain_lesion_survives_only_the_threshold_of_its_own_class() -> None:
     uncertainty, lesion = small_uncertain_lesion()
     by_image = certain_mask(uncertainty)
-    by_class = certain_mask(uncertainty, lesion, "pseudo-class")
+    by_class = certain_mask(uncertainty, lesion, BY_CLASS)
     assert 0.05 < lesion.float().mean() < 0.07
     assert by_image[lesion].float().mean() < 0.02
     assert by_class[lesion].float().mean() > 0.75
@@ -137,9 +141,19 @@ def test_a_class_of_none_or_one_pixel_gives_no_nan_and_keeps_its_surest_pixel(fo
     label = torch.zeros_like(uncertainty, dtype=torch.bool)
     label.view(-1)[:foreground_pixels] = True
     assert torch.isfinite(dynamic_threshold(uncertainty, label)).all()
-    kept = certain_mask(uncertainty, label, "pseudo-class")
+    kept = certain_mask(uncertainty, label, BY_CLASS)
     for group in (label, ~label):
         if group.any():
             assert kept[group][uncertainty[group].argmin()]
         else:
             assert dynamic_threshold(uncertainty, group).item() == 0.0
+
+
+def test_pixels_less_sure_than_asked_are_never_certain() -> None:
+    probability = torch.tensor([0.02, 0.35, 0.45, 0.6, 0.75, 0.98]).view(1, 1, 2, 3)
+    uncertainty, label = binary_entropy(probability), probability > 0.5
+    # of each class the paper's rule drops the least sure pixel; asked for 0.7, the doubtful ones go as well
+    lenient = certain_mask(uncertainty, label, BY_CLASS)
+    strict = certain_mask(uncertainty, label, ThresholdRule(scope="pseudo-class", min_confidence=0.7))
+    assert strict.flatten().tolist() == [True, False, False, False, True, True]
+    assert lenient[strict].all() and lenient.sum() > strict.sum()
