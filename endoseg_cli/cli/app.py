@@ -23,6 +23,7 @@ from endoseg_cli.cli.import_weights import import_weights
 from endoseg_cli.cli.info import info
 from endoseg_cli.cli.phantom import phantom
 from endoseg_cli.cli.segment import segment
+from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
@@ -62,6 +63,7 @@ app.command(rich_help_panel="Use a model")(export)
 app.command(rich_help_panel="Train a model")(train)
 app.command(rich_help_panel="Train a model")(check)
 app.command(rich_help_panel="Train a model")(evaluate)
+app.command(rich_help_panel="Train a model")(suggest)
 app.command(rich_help_panel="Test data")(phantom)
 app.add_typer(benchmark, name="benchmark", rich_help_panel="Test data")
 
