@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from endoseg_cli.inference.predictor import Pixels, Probability
 from endoseg_cli.networks.bundle import Bundle
@@ -34,7 +35,7 @@ class FrameScore:
     disagreement: float | None
     """1 - soft Dice of the two networks, from 0 to 1; None with one network."""
     feature: Feature
-    """(D,), the encoders' bottlenecks averaged over the picture: frames that look alike have similar ones."""
+    """(D,), the encoders' bottlenecks averaged over the picture, each brought to length 1: similar if frames look alike."""
 
 
 class FrameScorer:
@@ -59,16 +60,16 @@ class FrameScorer:
             for network, features in zip(self._networks, encoded, strict=True)
         ]
         probability, entropy = combine(logits)
-        unsure = _most_uncertain(entropy).cpu().tolist()
+        unsure = most_uncertain(entropy).cpu().tolist()
         apart = _disagreement(logits)
-        looks = torch.cat([features[-1].mean((2, 3)) for features in encoded], dim=1).cpu().numpy().astype(np.float16)
+        looks = torch.cat([functional.normalize(features[-1].mean((2, 3))) for features in encoded], dim=1)
         return [
             FrameScore(probability=p, uncertainty=u, disagreement=d, feature=f)
-            for p, u, d, f in zip(probability.cpu().numpy(), unsure, apart, looks, strict=True)
+            for p, u, d, f in zip(probability.cpu().numpy(), unsure, apart, looks.half().cpu().numpy(), strict=True)
         ]
 
 
-def _most_uncertain(entropy: Tensor) -> Tensor:
+def most_uncertain(entropy: Tensor) -> Tensor:
     """Return the mean entropy (N) of the most uncertain pixels of (N, C, h, w), as a share of the largest possible."""
     flat = entropy.flatten(1)
     count = max(round(UNSURE_SHARE * flat.shape[1]), 1)

@@ -49,7 +49,7 @@ def onnx_bytes(model: Deployable, card: ModelCard) -> bytes:
         torch.onnx.export(
             model,
             (_example(model),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the older exporter takes it, the newer one does not
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
             dynamic_axes={name: {0: "batch"} for name in names},
@@ -61,14 +61,16 @@ def onnx_bytes(model: Deployable, card: ModelCard) -> bytes:
     content.doc_string = describe(card)
     onnx.helper.set_model_props(content, {METADATA_KEY: _card_text(card)})
     onnx.checker.check_model(content, full_check=True)
-    return content.SerializeToString()
+    exported: bytes = content.SerializeToString()
+    return exported
 
 
 def torchscript_bytes(model: Deployable, card: ModelCard) -> bytes:
     """Return the model as a TorchScript file with the card as the extra file endoseg.json."""
     buffer = io.BytesIO()
     with torch.no_grad(), _without_deprecations():
-        traced = torch.jit.trace(model, _example(model), check_trace=False)  # the file itself is checked
+        # The file itself is checked later, by running it.
+        traced = torch.jit.trace(model, _example(model), check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, buffer, _extra_files={CARD_FILE: _card_text(card)})
     return buffer.getvalue()
 
@@ -98,11 +100,11 @@ def onnx_session(content: bytes, *, threads: int) -> Any:
 def open_torchscript(path: Path) -> Run:
     """Load a TorchScript file."""
     with _without_deprecations():
-        loaded = torch.jit.load(str(path), map_location="cpu")
+        loaded = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
 
     def run(image: Tensor) -> Tensor:
         # Optimising the program for every batch size would take longer than running it a few times.
-        with torch.jit.optimized_execution(False):
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             probability: Tensor = loaded(image)
         return probability
 
