@@ -35,7 +35,7 @@ class FrameScore:
     disagreement: float | None
     """1 - soft Dice of the two networks, from 0 to 1; None with one network."""
     feature: Feature
-    """(D,), the encoders' bottlenecks averaged over the picture, each brought to length 1: similar if frames look alike."""
+    """(D,), the encoders' bottlenecks averaged over the frame, each of length 1: similar where frames look alike."""
 
 
 class FrameScorer:

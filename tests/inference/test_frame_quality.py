@@ -23,7 +23,7 @@ def blurred(frame: Pixels) -> Pixels:
 def round_picture(frame: Pixels) -> Pixels:
     """The picture as an endoscope gives it: a disc on black."""
     disc = cv2.circle(np.zeros(SIZE, np.uint8), (SIZE[1] // 2, SIZE[0] // 2), 40, 1, -1)
-    return frame * disc[..., None]
+    return np.asarray(frame * disc[..., None], dtype=np.uint8)
 
 
 def usable(*frames: Pixels) -> list[bool]:
