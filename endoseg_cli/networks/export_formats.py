@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,24 +76,15 @@ def torchscript_bytes(model: Deployable, card: ModelCard) -> bytes:
 
 def open_onnx(path: Path) -> Run:
     """Load an ONNX file into ONNX Runtime, on the CPU."""
-    session = onnx_session(path.read_bytes(), threads=0)
+    require_onnx()
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
 
     def run(image: Tensor) -> Tensor:
         return torch.from_numpy(session.run([OUTPUT_NAME], {INPUT_NAME: image.numpy()})[0])
 
     return run
-
-
-def onnx_session(content: bytes, *, threads: int) -> Any:
-    """Return an onnxruntime.InferenceSession on the CPU; 0 threads means one for each core."""
-    require_onnx()
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # As in cli.app: threads that spin while they wait starve everything else on a busy machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def open_torchscript(path: Path) -> Run:
