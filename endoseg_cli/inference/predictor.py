@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -49,8 +48,8 @@ class Predictor:
         if self.batch_size < 1:
             raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
         self.precision = resolve_precision(precision, self.device)
-        corrective = getattr(bundle, "corrective", None)
-        self.corrective = None if corrective is None else copy.deepcopy(corrective).to(self.device)
+        corrective = bundle.corrective
+        self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
         self._networks = [
             fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
