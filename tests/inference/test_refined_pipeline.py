@@ -117,7 +117,7 @@ def test_an_untrained_corrective_network_changes_no_mask(render: Render) -> None
     for choice in ("off", "all"):
         targets = targets_for(clip, masks=clip.parent / f"{choice}.mkv")
         predictor = Predictor(full, device="cpu", batch_size=4)
-        outcome = segment_video(targets, predictor, STYLE, SegmentConfig(refine=RefineConfig(choice=choice)))  # type: ignore[arg-type]
+        outcome = segment_video(targets, predictor, STYLE, SegmentConfig(refine=RefineConfig(choice=choice)))
         assert outcome.refine_counts.refined_frames == (6 if choice == "all" else 0)
         masks.append(np.stack(decode(clip.parent / f"{choice}.mkv")[0]))
     assert np.array_equal(masks[0], masks[1]) and masks[0].any()

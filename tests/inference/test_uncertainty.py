@@ -21,5 +21,5 @@ def test_the_uncertainty_comes_with_the_same_probability(batch_size: int) -> Non
 def test_it_is_the_mean_of_the_networks_entropies() -> None:
     predictor = Predictor(constant_bundle(2.0, -1.0), device="cpu")
     _, uncertainty = predictor.predict_with_uncertainty([np.zeros((64, 64, 3), np.uint8)])
-    p = 1 / (1 + np.exp(-np.array([2.0, -1.0], np.float32)))
+    p = (1 / (1 + np.exp(-np.array([2.0, -1.0])))).astype(np.float32)
     assert uncertainty.mean() == pytest.approx(binary_entropy(p).mean(), rel=1e-4)
