@@ -55,7 +55,7 @@ def _blob(random: np.random.Generator, shape: tuple[int, ...], threshold: float)
     distance = np.sqrt((along / stretch) ** 2 + (across * stretch) ** 2) / max(radius, 1.5)
     peak = threshold + (1 - threshold) * random.uniform(0.3, 0.9)
     blob = np.zeros(shape, np.float32)
-    blob[random.integers(classes)] = peak / (1 + np.exp(6 * (distance - 1)))
+    blob[random.integers(classes)] = peak / (1 + np.exp(np.minimum(6 * (distance - 1), 30)))
     return blob
 
 

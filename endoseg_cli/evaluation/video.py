@@ -21,7 +21,7 @@ from endoseg_cli.evaluation.video_metrics import (
     aligned_iou,
     summarise_video,
 )
-from endoseg_cli.video.scene_cuts import SceneLook, is_scene_cut, look_at
+from endoseg_cli.video.scene_cuts import SceneCuts
 
 Probability = NDArray[np.float32]
 BEFORE = "as predicted"
@@ -148,23 +148,23 @@ class _FactFinder:
     """Finds scenes and motion, which are the same for every method."""
 
     def __init__(self) -> None:
-        self._before: tuple[ClipFrame, SceneLook, Grey] | None = None
+        self._before: tuple[ClipFrame, Grey] | None = None
+        self._cuts = SceneCuts()
         self._index, self._scene = 0, 0
 
     def of(self, frame: ClipFrame, *, spoiled: bool) -> _Facts:
-        look, shades, flow, steady = look_at(frame.picture), grey(frame.picture), None, math.nan
-        if self._before is not None:
-            last, last_look, last_shades = self._before
-            if is_scene_cut(last_look, look):
-                self._scene += 1
-            else:
-                flow = flow_between(shades, last_shades)
-                if frame.truth is not None and last.truth is not None:
-                    steady = aligned_iou(last.truth, frame.truth, flow)
+        shades, flow, steady = grey(frame.picture), None, math.nan
+        if self._cuts.begins(frame.picture):
+            self._scene += 1
+        elif self._before is not None:
+            last, last_shades = self._before
+            flow = flow_between(shades, last_shades)
+            if frame.truth is not None and last.truth is not None:
+                steady = aligned_iou(last.truth, frame.truth, flow)
         facts = _Facts(
             index=self._index, frame=frame, scene=self._scene, spoiled=spoiled, flow=flow, truth_steadiness=steady
         )
-        self._before, self._index = (frame, look, shades), self._index + 1
+        self._before, self._index = (frame, shades), self._index + 1
         return facts
 
 

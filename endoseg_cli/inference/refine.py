@@ -12,7 +12,7 @@ from endoseg_cli.inference.corrector import Corrector, Features, PredictedFrame
 from endoseg_cli.inference.predictor import Predictor, Probability
 from endoseg_cli.inference.window import LONGEST_STEP, neighbours, offset
 from endoseg_cli.video.isolated_frames import FrameFlag, flag_frame
-from endoseg_cli.video.scene_cuts import SceneLook, is_scene_cut, look_at
+from endoseg_cli.video.scene_cuts import SceneCuts
 
 RefineChoice = Literal["auto", "flagged", "all", "off"]
 RefineMode = Literal["flagged", "all", "off"]
@@ -111,7 +111,7 @@ class Refiner(Generic[Features]):
         self._threshold = threshold
         self._scene: list[_Held[Features]] = []  # from the first frame still needed on
         self._next = 0  # whose turn it is
-        self._look: SceneLook | None = None
+        self._cuts = SceneCuts()
         self.counts = RefineCounts()
 
     def step(self, frame: PredictedFrame) -> list[RefinedFrame]:
@@ -128,14 +128,10 @@ class Refiner(Generic[Features]):
         return done
 
     def _starts_scene(self, frame: PredictedFrame) -> bool:
-        look, before = look_at(frame.picture), self._look
-        self._look = look
-        if before is None or not self._scene:
-            return False
-        if is_scene_cut(before, look):
+        if self._cuts.begins(frame.picture):
             self.counts.scene_cuts += 1
             return True
-        return frame.time - self._scene[-1].frame.time > LONGEST_STEP
+        return bool(self._scene) and frame.time - self._scene[-1].frame.time > LONGEST_STEP
 
     def _release(self, *, ended: bool) -> list[RefinedFrame]:
         done = []

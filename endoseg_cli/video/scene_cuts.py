@@ -18,7 +18,7 @@ different PolypGen stills.
 _SIDE = 48
 _CORE = 32  # of one frame, looked for in the other: the camera may turn by a sixth of the picture
 _DETAIL = 5.0  # sigma in pixels: brightness and shading change slower than this and do not count as structure
-_EVEN = 0.5  # grey levels: less is rounding, not structure
+_EVEN = 3.0  # grey levels: less is noise, not structure
 _COLOUR_LEVELS = 6
 _COLOUR_WEIGHT = 0.8
 _COLOUR_LIMIT = 1.5  # of the structure's difference
@@ -56,16 +56,33 @@ def scene_difference(before: SceneLook, after: SceneLook) -> float:
     return other_structure + min(_COLOUR_WEIGHT * other_colours, _COLOUR_LIMIT * other_structure)
 
 
-def is_scene_cut(before: SceneLook, after: SceneLook) -> bool:
-    """Return whether the second of two neighbouring frames begins a new scene."""
-    return scene_difference(before, after) >= CUT_SCORE
+class SceneCuts:
+    """Finds the scene cuts of one video as its frames come.
+
+    A frame without any structure (a covered lens, a lamp that is off, a blank frame) begins no scene; what comes after
+    it is compared with what came before.
+    """
+
+    def __init__(self) -> None:
+        self._last: SceneLook | None = None
+
+    def begins(self, picture: NDArray[np.uint8]) -> bool:
+        """Take the next frame (H, W, 3) RGB; return whether another scene begins with it."""
+        look, last = look_at(picture), self._last
+        if _is_even(look.structure):
+            return False
+        self._last = look
+        return last is not None and scene_difference(last, look) >= CUT_SCORE
 
 
 def _likeness(picture: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return the best correlation of the core of `other` with any place in `picture`; of two even pictures it is 1."""
+    """Return the best correlation of the core of `other` with any place in `picture`; without structure it is 1."""
     border = (_SIDE - _CORE) // 2
     core = other[border : border + _CORE, border : border + _CORE]
-    even = [float(np.abs(part).max()) < _EVEN for part in (picture, core)]
-    if any(even):
-        return float(all(even))
+    if _is_even(picture) or _is_even(core):
+        return 1.0
     return float(np.max(cv2.matchTemplate(picture, core, cv2.TM_CCOEFF_NORMED)))
+
+
+def _is_even(structure: NDArray[np.float32]) -> bool:
+    return float(np.abs(structure).max()) < _EVEN
