@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import find_labeled
+from endoseg_cli.data.layout import find_labeled, scan_labeled
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.video.reader import VideoReader
 
@@ -68,7 +69,8 @@ def find_clips(path: Path) -> list[Clip]:
     pictures = [file for file in sorted(path.rglob("*")) if file.is_file() and is_image(file)]
     if not pictures:
         raise MissingInputError(f"no video and no picture in the folder {path}", hint="check the path")
-    return _labeled(path) if _has_masks(pictures) else _unlabeled(path, pictures)
+    has_masks = any(place(file, path).role == "mask" for file in pictures) or scan_labeled(path).records
+    return _labeled(path) if has_masks else _unlabeled(path, pictures)
 
 
 def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
@@ -114,10 +116,6 @@ def _is_mask(video: Path) -> bool:
         and any(map(is_video, video.parent.glob(f"{_escaped(video.stem[: -len(ending)])}.*")))
         for ending in _MASK_ENDINGS
     )
-
-
-def _has_masks(pictures: Sequence[Path]) -> bool:
-    return any(file.parent.name in ("masks", "mask") or file.stem.endswith(_MASK_ENDINGS) for file in pictures)
 
 
 def _labeled(root: Path) -> list[Clip]:

@@ -17,19 +17,21 @@ SIDE = 32
 
 
 def frames(present: Sequence[bool], *, truth: bool = True, scene: int = 0) -> Iterator[ClipFrame]:
-    """A bright square on a texture that stands still, and the truth; it is seen where it is `present`."""
-    texture = np.random.default_rng(scene).integers(0, 90, (SIDE, SIDE, 3), dtype=np.uint8)
+    """A reddish square on a texture that stands still, and the truth; it is seen where it is `present`."""
+    texture = np.random.default_rng(scene).integers(0, 256, (SIDE // 4, SIDE // 4, 3), dtype=np.uint8)
+    texture = texture.repeat(4, axis=0).repeat(4, axis=1)
+    texture[..., 0] = 0
     mask = np.zeros((SIDE, SIDE), np.bool_)
     mask[10:20, 12:22] = True
     for index, is_seen in enumerate(present):
         picture = texture.copy()
         if is_seen:
-            picture[mask] = 250
+            picture[mask, 0] = 150
         yield ClipFrame(picture=picture, time=index / 25, truth=mask if truth else None)
 
 
-def bright(picture: NDArray[np.uint8]) -> tuple[Probability, Probability]:
-    probability = (picture.mean(axis=2, dtype=np.float32) / 255)[None]
+def reddish(picture: NDArray[np.uint8]) -> tuple[Probability, Probability]:
+    probability = (picture[..., 0].astype(np.float32) / np.float32(255))[None]
     return probability, np.zeros_like(probability)
 
 
@@ -53,7 +55,7 @@ class HoldLast:
 
 
 def scored(*, truth: bool = True) -> ClipScorer:
-    scorer = ClipScorer(bright, {"held": HoldLast})
+    scorer = ClipScorer(reddish, {"held": HoldLast})
     scorer.add("one", frames([True, True, False, True, True], truth=truth))
     scorer.add("two", frames([True, True, True], truth=truth))
     return scorer
@@ -69,7 +71,7 @@ def test_late_methods_are_scored_against_their_own_frames() -> None:
 
 
 def test_scenes_are_kept_apart() -> None:
-    scorer = ClipScorer(bright, {})
+    scorer = ClipScorer(reddish, {})
     clip = [*frames([True, True]), *frames([True, False], scene=5), *frames([True], scene=9)]
     scorer.add("cut", clip)
     assert [score.scene for score in scorer.scores[BEFORE]] == [0, 0, 1, 1, 2]
@@ -78,7 +80,7 @@ def test_scenes_are_kept_apart() -> None:
 
 
 def test_every_method_sees_the_same_spoiled_frames() -> None:
-    scorer = ClipScorer(bright, {"held": HoldLast})
+    scorer = ClipScorer(reddish, {"held": HoldLast})
     told: list[int] = []
     scorer.add("one", frames([True] * 40), Spoiler(seed=4, clip=0), on_frame=lambda: told.append(1))
     before, held = scorer.summaries()
