@@ -36,6 +36,7 @@ def test_what_was_refined_is_told(endoseg: Endoseg, clip: Path, options: list[st
     weights, table = save_to(clip.parent, with_corrective(tiny_bundle())), clip.parent / "t.csv"
     run = endoseg("segment", clip, "--records", table, "--weights", weights, "--json", *options)
     assert run.code == 0, run.stderr
+    assert (f"{refined} frames refined" in run.stderr) == (refined > 0)
     told = json.loads(run.stdout)["results"][0]["refine"]
     assert (told["mode"], told["refined_frames"]) == (mode, refined)
     rows = list(csv.DictReader(table.read_text().splitlines()))
