@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from endoseg_cli.data.clips import find_clips, read_clip
 from endoseg_cli.data.images import write_png
+from endoseg_cli.data.video_clips import find_clips, read_clip
 from endoseg_cli.errors import InputError, MissingInputError
 from tests.inference.brightness import disc_mask, disc_picture
 from tests.video.rendering import Clip
