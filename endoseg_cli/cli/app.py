@@ -25,6 +25,7 @@ from endoseg_cli.cli.phantom import phantom
 from endoseg_cli.cli.segment import segment
 from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
+from endoseg_cli.cli.train_corrective import train_corrective
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
 DEBUG_VARIABLE = "ENDOSEG_DEBUG"
@@ -61,6 +62,7 @@ app.command("download-weights", rich_help_panel="Use a model")(download_weights)
 app.command("import-weights", rich_help_panel="Use a model")(import_weights)
 app.command(rich_help_panel="Use a model")(export)
 app.command(rich_help_panel="Train a model")(train)
+app.command("train-corrective", rich_help_panel="Train a model")(train_corrective)
 app.command(rich_help_panel="Train a model")(check)
 app.command(rich_help_panel="Train a model")(evaluate)
 app.command(rich_help_panel="Train a model")(suggest)
