@@ -18,10 +18,12 @@ from endoseg_cli.cli.check import check
 from endoseg_cli.cli.console import print_error
 from endoseg_cli.cli.download_weights import download_weights
 from endoseg_cli.cli.evaluate import evaluate
+from endoseg_cli.cli.export import export
 from endoseg_cli.cli.import_weights import import_weights
 from endoseg_cli.cli.info import info
 from endoseg_cli.cli.phantom import phantom
 from endoseg_cli.cli.segment import segment
+from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
@@ -57,9 +59,11 @@ app.command(rich_help_panel="Use a model")(segment)
 app.command(rich_help_panel="Use a model")(info)
 app.command("download-weights", rich_help_panel="Use a model")(download_weights)
 app.command("import-weights", rich_help_panel="Use a model")(import_weights)
+app.command(rich_help_panel="Use a model")(export)
 app.command(rich_help_panel="Train a model")(train)
 app.command(rich_help_panel="Train a model")(check)
 app.command(rich_help_panel="Train a model")(evaluate)
+app.command(rich_help_panel="Train a model")(suggest)
 app.command(rich_help_panel="Test data")(phantom)
 app.add_typer(benchmark, name="benchmark", rich_help_panel="Test data")
 

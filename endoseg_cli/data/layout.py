@@ -147,7 +147,7 @@ def scan_unlabeled(
     faults: list[Fault] = []
     notes: list[str] = []
     for root in paths:
-        pictures, videos, remarks = _unlabeled_files(root)
+        pictures, videos, remarks = unlabeled_files(root)
         notes.extend(remarks)
         if not pictures and not videos:
             faults.append(_nothing_fault(root))
@@ -235,7 +235,7 @@ Grouped = list[tuple[str, Path]]
 """Files, each with its group."""
 
 
-def _unlabeled_files(root: Path) -> tuple[Grouped, Grouped, list[str]]:
+def unlabeled_files(root: Path) -> tuple[Grouped, Grouped, list[str]]:
     """Return pictures and videos of one --unlabeled path, and notes on what was left out."""
     if root.is_file():
         pictures = [(root.parent.name, root)] if is_image(root) else []

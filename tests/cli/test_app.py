@@ -21,7 +21,7 @@ from tests.video.rendering import Clip
 
 Endoseg = Callable[..., Run]
 Render = Callable[[Clip], Path]
-COMMANDS = ("segment", "info", "train", "check", "evaluate", "phantom")
+COMMANDS = ("segment", "info", "train", "check", "evaluate", "suggest", "export", "phantom")
 HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
 # Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
 LAUNCH = """

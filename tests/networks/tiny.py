@@ -41,6 +41,20 @@ def tiny_bundle(*, networks: int = 2, class_names: tuple[str, ...] = ("lesion",)
     return Bundle(card=card, networks=tuple(tiny_network(config, seed) for seed in range(networks)))
 
 
+def calibrated_bundle() -> Bundle:
+    """Return a random model whose BatchNorms know such pictures, so that its features tell pictures apart."""
+    bundle = tiny_bundle()
+    for network in bundle.networks:
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # the mean over what follows, in place of a running one
+        with torch.no_grad():
+            network.train()(torch.randn(4, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3))
+        network.eval()
+    return bundle
+
+
 def constant_bundle(*logits: float, class_names: tuple[str, ...] = ("lesion",)) -> Bundle:
     """Return a model of as many networks as `logits`; each gives its logit everywhere, for the first class.
 
