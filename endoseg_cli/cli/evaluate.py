@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
+from endoseg_cli.cli.evaluate_video import VideoOptions, evaluate_video
+from endoseg_cli.cli.tables import print_tables
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from endoseg_cli.inference.predictor import NetworkChoice, Predictor
     from endoseg_cli.networks.bundle import Bundle, ModelCard
 
-PIPE_WIDTH = 160
-"""Columns of the tables where stdout is no terminal; the widest needs about 130."""
+VIDEO = "Over time"
 
 
 def evaluate(
@@ -70,13 +68,56 @@ def evaluate(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--video",
+            metavar="PATH",
+            help="Video or folder of videos or frames to score over time, with masks (VIDEO_masks/) or without.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
+    refine: Annotated[
+        Literal["auto", "flagged", "all", "off"] | None,
+        typer.Option("--refine", help="Only this refinement (default: flagged and all).", rich_help_panel=VIDEO),
+    ] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Refine by past frames only.", rich_help_panel=VIDEO)
+    ] = False,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Score simple means over time as well.", rich_help_panel=VIDEO)
+    ] = False,
+    spoil: Annotated[
+        int | None,
+        typer.Option(
+            "--spoil",
+            metavar="SEED",
+            help="Empty some frames and invent lesions in others first.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
 ) -> None:
-    """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration."""
+    """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration.
+
+    With --video, score it over time: failures of single frames, flicker, and what refinement repairs and harms.
+    """
     from endoseg_cli.evaluation.breakdown import SizeBounds
     from endoseg_cli.evaluation.evaluate import EvaluationConfig
+    from endoseg_cli.inference.predictor import Predictor
     from endoseg_cli.networks.bundle import load_bundle
     from endoseg_cli.networks.models import resolve_weights
 
+    over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil)
+    if video:
+        _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
+        _check_outputs(per_frame, None, overwrite=overwrite)
+        weights_file = resolve_weights(weights)
+        predictor = Predictor(
+            load_bundle(weights_file), device=device, precision="fp32", network=network, batch_size=batch_size
+        )
+        evaluate_video(video, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
+        return
+    over_time.refuse_without_video()
     bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])
     config = EvaluationConfig(threshold=threshold, batch_size=batch_size, size_bounds=bounds)
     _check_outputs(per_frame, report, overwrite=overwrite)
@@ -98,6 +139,12 @@ def evaluate(
     # Printed first: should a file not be writable, the numbers are not lost.
     _print(evaluation, provenance, as_json=as_json)
     _write(evaluation, provenance, per_frame, report)
+
+
+def _refuse_with_video(options: Mapping[str, Path | None]) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{' and '.join(given)} cannot go with --video, which names the frames", hint="leave it out")
 
 
 def _check_outputs(per_frame: Path | None, report: Path | None, *, overwrite: bool) -> None:
@@ -224,16 +271,6 @@ def _print_tables(evaluation: Evaluation) -> None:
     from endoseg_cli.evaluation.definitions import notes
     from endoseg_cli.evaluation.tables import all_tables
 
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)
-    for shown in all_tables(evaluation):
-        table = Table(title=shown.title, title_justify="left", title_style="bold", box=SIMPLE)
-        for index, column in enumerate(shown.columns):
-            table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
-        for row in shown.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
-        if shown.note:
-            console.print(Text(shown.note, style="dim"))
+    print_tables(all_tables(evaluation))
     for note in notes(evaluation):
         typer.echo(f"note: {note}", err=True)

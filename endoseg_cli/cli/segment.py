@@ -112,6 +112,17 @@ def segment(
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option("--precision", help="auto is fp16 on CUDA, fp32 elsewhere.", rich_help_panel=MODEL),
     ] = "auto",
+    refine: Annotated[
+        Literal["auto", "flagged", "all", "off"],
+        typer.Option(
+            "--refine",
+            help="Correct video masks by the frames around: frames whose mask comes or goes alone, all, or none.",
+            rich_help_panel=FRAMES,
+        ),
+    ] = "auto",
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Refine by past frames only, as live use must.", rich_help_panel=FRAMES)
+    ] = False,
     start: Annotated[
         float | None, typer.Option("--start", help="Second of the video to start at.", rich_help_panel=FRAMES)
     ] = None,
@@ -141,6 +152,7 @@ def segment(
     from endoseg_cli.inference.masks import MaskConfig
     from endoseg_cli.inference.outputs import OutputConfig
     from endoseg_cli.inference.pipeline import SegmentConfig
+    from endoseg_cli.inference.refine import RefineConfig
 
     outputs = OutputConfig(
         masks=out,
@@ -154,7 +166,14 @@ def segment(
     )
     style = _overlay_config(overlay, overlay_strength, overlay_color)
     mask = MaskConfig(threshold=threshold, min_area=min_area)
-    config = SegmentConfig(mask=mask, start=start, end=end, every=every, overwrite=overwrite)
+    config = SegmentConfig(
+        mask=mask,
+        refine=RefineConfig(choice=refine, causal=causal),
+        start=start,
+        end=end,
+        every=every,
+        overwrite=overwrite,
+    )
     frames_together = _parse_batch_size(batch_size)
     console = SegmentConsole(quiet=quiet, verbose=verbose)
 

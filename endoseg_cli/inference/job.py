@@ -69,6 +69,7 @@ def run_job(
     _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs)
     predictor = load_predictor()
+    config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
     check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
     style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay)
     outcomes: list[Outcome] = []
@@ -93,8 +94,14 @@ def run_job(
 
 
 def _check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> None:
-    chosen = {"--start": config.start, "--end": config.end, "--every": config.every if config.every > 1 else None}
-    given = [option for option, value in chosen.items() if value is not None]
+    chosen = {
+        "--start": config.start is not None,
+        "--end": config.end is not None,
+        "--every": config.every > 1,
+        f"--refine {config.refine.choice}": config.refine.choice in ("flagged", "all"),
+        "--causal": config.refine.causal,
+    }
+    given = [option for option, is_given in chosen.items() if is_given]
     if given and all(source.is_picture for source in sources):
         raise UsageError(f"{' and '.join(given)} would do nothing: all inputs are pictures", hint="leave it out")
 

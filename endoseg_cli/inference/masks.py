@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.predictor import Probability, resize_probability
+from endoseg_cli.video.isolated_frames import FrameFlag
 
 BinaryMask = NDArray[np.bool_]
 
@@ -38,6 +39,10 @@ class Segmentation:
     """(C, H, W) in [0, 1]."""
     mask: BinaryMask
     """(C, H, W)."""
+    raw_mask: BinaryMask | None = None
+    """The mask before refinement, (C, H, W); None for a frame that was not refined."""
+    isolated: tuple[FrameFlag | None, ...] = ()
+    """For each class whether its unrefined mask comes or goes in this frame alone; empty for a picture."""
 
     @property
     def any_class(self) -> BinaryMask:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -14,9 +14,11 @@ from endoseg_cli.data.images import read_image
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.outputs import Targets
-from endoseg_cli.inference.predictor import Predictor, Probability
+from endoseg_cli.inference.predicting import Passed, Predicting
+from endoseg_cli.inference.predictor import Predictor
 from endoseg_cli.inference.products import ProductStyle, VideoProducts, write_picture_products
 from endoseg_cli.inference.records import RecordsWriter
+from endoseg_cli.inference.refine import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.stages import Stages, StageSeconds
 from endoseg_cli.video.reader import Frame, VideoReader
 
@@ -27,12 +29,14 @@ class SegmentConfig:
 
     mask: MaskConfig = field(default_factory=MaskConfig)
     """How probabilities become masks."""
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    """Which frames of a video the corrective network refines."""
     start: float | None = None
     """Second of the video to start at."""
     end: float | None = None
     """Second of the video to stop before."""
     every: int = 1
-    """Predict every so many frames; the frames between keep the last mask."""
+    """Predict every so many frames; the frames between keep the last mask, and refinement looks past them."""
     overwrite: bool = False
     """Replace outputs that exist."""
 
@@ -71,6 +75,10 @@ class Outcome:
     """What was damaged in the input, one sentence each."""
     warnings: tuple[str, ...]
     """What the outputs lack, and what was set right in a healthy input, one sentence each."""
+    refine: RefineMode = "off"
+    """Which frames were refined; a picture is not."""
+    refine_counts: RefineCounts = field(default_factory=RefineCounts)
+    """How many frames of a video were flagged and refined."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
@@ -91,17 +99,10 @@ class Outcome:
             "seconds": self.seconds,
             "frames_per_second": self.frames / self.seconds if self.seconds else None,
             "stage_frames_per_second": rates,
+            "refine": {"mode": self.refine, **asdict(self.refine_counts)},
             "damage": list(self.damage),
             "warnings": list(self.warnings),
         }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Predicted:
-    """A frame on its way to the writer."""
-
-    frame: Frame
-    probability: Probability | None  # None: the frame keeps the last mask
 
 
 def segment_video(
@@ -120,6 +121,7 @@ def segment_video(
     `.part` files (`on_interrupted` gets to see them), and the error is raised.
     """
     began = time.perf_counter()
+    refiner = make_refiner(predictor, config.refine, config.mask.threshold)
     reader = VideoReader(
         targets.source.path,
         start=config.start,
@@ -142,11 +144,13 @@ def segment_video(
         reader.close()
         raise
     writing = _Writing(products, reader, config, on_progress, began)
+    predicting = Predicting(predictor, refiner)
     stages = Stages(
         _numbered(reader, config.every),
-        lambda batch: _predict(predictor, batch),
+        predicting,
         writing,
         batch_size=predictor.batch_size,
+        flush=predicting.finish,
         reading=reader,
     )
     try:
@@ -166,6 +170,8 @@ def segment_video(
         stages=stages.seconds,
         damage=found if reader.damage.found else (),
         warnings=(*products.warnings, *(() if reader.damage.found else found)),
+        refine=refiner.mode,
+        refine_counts=refiner.counts,
     )
 
 
@@ -215,26 +221,25 @@ class _Writing:
         self._total = _expected_frames(reader, config)
         self._last: Segmentation | None = None
 
-    def __call__(self, item: _Predicted) -> None:
-        if item.probability is not None:
-            self._last = segment(item.probability, self._size, self._config.mask)
+    def __call__(self, item: Passed) -> None:
+        if item.refined is not None:
+            self._last = self._segment(item.refined)
         assert self._last is not None, "the first frame is always predicted"
-        self._products.write(item.frame, self._last, predicted=item.probability is not None)
+        self._products.write(item.frame, self._last, predicted=item.refined is not None)
         if self._on_progress is not None:
             seconds = time.perf_counter() - self._began
             self._on_progress(Progress(frames=self._products.frames, total=self._total, seconds=seconds))
+
+    def _segment(self, refined: RefinedFrame) -> Segmentation:
+        found = segment(refined.probability, self._size, self._config.mask)
+        raw = segment(refined.predicted.probability, self._size, self._config.mask).mask if refined.refined else None
+        return replace(found, raw_mask=raw, isolated=refined.flags)
 
 
 def _numbered(reader: VideoReader, every: int) -> Iterator[tuple[Frame, bool]]:
     """Yield each frame and whether it is to be predicted."""
     for number, frame in zip(count(), reader, strict=False):
         yield frame, number % every == 0
-
-
-def _predict(predictor: Predictor, batch: Sequence[tuple[Frame, bool]]) -> list[_Predicted]:
-    wanted = [frame.rgb for frame, is_wanted in batch if is_wanted]
-    maps = iter(predictor.predict(wanted) if wanted else ())
-    return [_Predicted(frame=frame, probability=next(maps) if is_wanted else None) for frame, is_wanted in batch]
 
 
 def _expected_frames(reader: VideoReader, config: SegmentConfig) -> int | None:

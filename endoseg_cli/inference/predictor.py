@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import cv2
@@ -16,6 +16,7 @@ from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.errors import DeviceError, UsageError
 from endoseg_cli.networks.bundle import Bundle, ModelCard
 from endoseg_cli.networks.device import Precision, default_batch_size, resolve_device, resolve_precision
+from endoseg_cli.networks.ensemble import combine
 from endoseg_cli.networks.fusion import fuse_for_prediction
 from endoseg_cli.networks.unet import UNet
 
@@ -46,7 +47,9 @@ class Predictor:
         self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
         if self.batch_size < 1:
             raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
-        self._dtype = resolve_precision(precision, self.device)
+        self.precision = resolve_precision(precision, self.device)
+        corrective = bundle.corrective
+        self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
         self._networks = [
             fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
@@ -65,36 +68,53 @@ class Predictor:
         The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
         fit into the device's memory.
         """
-        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
-        maps: list[Probability] = []
-        while len(maps) < len(frames):
-            batch = frames[len(maps) : len(maps) + self.batch_size]
-            try:
-                maps.extend(self._predict_batch(np.stack(batch)))
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                self._shrink_batch(len(batch), error)
-        return np.stack(maps)
+        return self._in_batches(frames, self._predict_batch)
+
+    def predict_with_uncertainty(self, frames: Sequence[Pixels]) -> tuple[Probability, Probability]:
+        """Return what `predict` does, and the networks' expected entropy (N, C, h, w) in nats (networks.ensemble)."""
+        both = self._in_batches(frames, self._predict_batch_with_uncertainty)
+        return both[:, 0], both[:, 1]
 
     def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
         """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size."""
         small = self.predict([resize_frame(frame, self.input_size) for frame in frames])
         return [resize_probability(p, frame.shape[:2]) for p, frame in zip(small, frames, strict=True)]
 
+    def _in_batches(self, frames: Sequence[Pixels], work: Callable[[Pixels], Probability]) -> Probability:
+        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
+        maps: list[Probability] = []
+        while len(maps) < len(frames):
+            batch = frames[len(maps) : len(maps) + self.batch_size]
+            try:
+                maps.extend(work(np.stack(batch)))
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                self._shrink_batch(len(batch), error)
+        return np.stack(maps)
+
     @torch.inference_mode()
     def _predict_batch(self, frames: Pixels) -> Probability:
+        logits = self._logits(frames)
+        return self._finite(torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0))
+
+    @torch.inference_mode()
+    def _predict_batch_with_uncertainty(self, frames: Pixels) -> Probability:
+        return self._finite(torch.stack(combine(self._logits(frames)), dim=1))  # (B, 2, C, h, w)
+
+    def _logits(self, frames: Pixels) -> list[Tensor]:
         # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
         images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
-            logits: list[Tensor] = [network(images) for network in self._networks]
-        probability = torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)
-        mean: Probability = probability.cpu().numpy()
-        if not np.isfinite(mean).all():  # it would read as "no lesion"
+        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
+            return [network(images) for network in self._networks]
+
+    def _finite(self, maps: Tensor) -> Probability:
+        values: Probability = maps.cpu().numpy()
+        if not np.isfinite(values).all():  # it would read as "no lesion"
             raise DeviceError(
-                f"the model {self.card.name} gives numbers that are not finite on {self.device} in {self._dtype}",
+                f"the model {self.card.name} gives numbers that are not finite on {self.device} in {self.precision}",
                 hint="use --precision fp32",
             )
-        return mean
+        return values
 
     def _shrink_batch(self, tried: int, error: RuntimeError) -> None:
         if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):

@@ -31,8 +31,10 @@ class FrameRecord:
     """The class."""
     foreground_pixels: int
     """Pixels of the mask."""
+    raw_foreground_pixels: int
+    """Pixels of the mask before refinement; of a frame that was not refined the same."""
     foreground_fraction: float
-    """Their share of the frame."""
+    """Share of the frame that the mask covers."""
     regions: int
     """Number of 8-connected regions."""
     box_left: int | None
@@ -51,6 +53,10 @@ class FrameRecord:
     """Mean probability over the mask's pixels; None for an empty mask."""
     mean_uncertainty: float
     """Mean binary entropy of the probability over the whole frame, in nats (at most 0.693)."""
+    refined: bool
+    """Whether the corrective network refined the frame."""
+    isolated: str
+    """false_positive or false_negative: the mask, before refinement, comes or goes in this frame alone; else empty."""
     flags: str
     """Words, separated by spaces: damaged (the decoder had to guess parts of the picture)."""
 
@@ -60,7 +66,10 @@ def frame_records(
 ) -> list[FrameRecord]:
     """Return one record per class of a frame."""
     records = []
-    for name, probability, mask in zip(class_names, segmentation.probability, segmentation.mask, strict=True):
+    raw_masks = segmentation.mask if segmentation.raw_mask is None else segmentation.raw_mask
+    isolated = segmentation.isolated or (None,) * len(class_names)
+    for index, (name, mask) in enumerate(zip(class_names, segmentation.mask, strict=True)):
+        probability = segmentation.probability[index]
         facts = region_facts(mask)
         box: tuple[int | None, ...] = facts.box or (None,) * 4
         x, y = facts.centroid or (None, None)
@@ -71,6 +80,7 @@ def frame_records(
                 time=time,
                 class_name=name,
                 foreground_pixels=facts.pixels,
+                raw_foreground_pixels=int(np.count_nonzero(raw_masks[index])),
                 foreground_fraction=facts.pixels / mask.size,
                 regions=facts.regions,
                 box_left=box[0],
@@ -81,6 +91,8 @@ def frame_records(
                 centroid_y=y,
                 mean_confidence=float(np.mean(probability[mask])) if facts.pixels else None,
                 mean_uncertainty=float(np.mean(binary_entropy(probability))),
+                refined=segmentation.raw_mask is not None,
+                isolated=isolated[index] or "",
                 flags=flags,
             )
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -36,8 +37,9 @@ class Stages(Generic[Item, Result]):
     """Runs `source` in one thread, `predict` in the calling one, and `write` in a third.
 
     `source` is iterated by the reading thread alone, inside `reading` where a resource must be closed there; `predict`
-    turns a batch of items into as many results; `write` takes one result at a time, in order. The first error of any
-    stage stops all three and is raised in the calling thread, as is Ctrl-C; by then both threads have ended.
+    turns a batch of items into results, and may hold some back until later items have come, or until `flush` asks for
+    them after the last one; `write` takes one result at a time, in order. The first error of any stage stops all three
+    and is raised in the calling thread, as is Ctrl-C; by then both threads have ended.
     """
 
     def __init__(
@@ -47,10 +49,11 @@ class Stages(Generic[Item, Result]):
         write: Callable[[Result], None],
         *,
         batch_size: int,
+        flush: Callable[[], Sequence[Result]] = tuple,
         reading: AbstractContextManager[object] | None = None,
     ) -> None:
         self.seconds = StageSeconds()
-        self._source, self._predict, self._write = source, predict, write
+        self._source, self._predict, self._flush, self._write = source, predict, flush, write
         self._reading = reading or nullcontext()
         self._batch_size = batch_size
         self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=2 * batch_size)
@@ -102,12 +105,17 @@ class Stages(Generic[Item, Result]):
                 else:
                     batch.append(item)
             if batch and not self._stop.is_set():
-                began = time.perf_counter()
-                results = self._predict(batch)
-                self.seconds.predict += time.perf_counter() - began
-                for result in results:
-                    self._put(self._results, result)
+                self._pass_on(partial(self._predict, batch))
+        if not self._stop.is_set():
+            self._pass_on(self._flush)
         self._put(self._results, _END)
+
+    def _pass_on(self, work: Callable[[], Sequence[Result]]) -> None:
+        began = time.perf_counter()
+        results = work()
+        self.seconds.predict += time.perf_counter() - began
+        for result in results:
+            self._put(self._results, result)
 
     def _write_all(self) -> None:
         while not isinstance(result := self._get(self._results), _End):

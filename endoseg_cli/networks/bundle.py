@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
+from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.unet import UNet, UNetConfig
 
 FORMAT_VERSION = 1
@@ -25,7 +26,9 @@ FORMAT_VERSION = 1
 METADATA_KEY = "endoseg"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CORRECTIVE_PREFIX = "corrective."
 _DTYPES = {"F16": torch.float16, "F32": torch.float32}
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class ModelCard:
     """Measured scores, with the data they were measured on."""
     endoseg_version: str = __version__
     """Version of endoseg that wrote the file."""
+    corrective: CorrectiveConfig | None = None
+    """Architecture of the corrective network, where the file holds one."""
 
     def __post_init__(self) -> None:
         if type(self.networks) is not int or self.networks not in (1, 2):
@@ -72,6 +77,9 @@ class ModelCard:
         texts = (self.name, self.training_data, self.licence, self.intended_use, self.endoseg_version)
         if not all(isinstance(text, str) for text in texts) or not isinstance(self.scores, Mapping):
             raise UsageError("a model card's name, data, licence, use and version are texts, its scores a mapping")
+        if self.corrective is not None and self.corrective.classes != self.architecture.classes:
+            found = f"found {self.corrective.classes} and {self.architecture.classes}"
+            raise UsageError(f"the corrective network and the others must have the same classes, {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,12 @@ class Bundle:
     """What the networks are and take in."""
     networks: tuple[UNet, ...]
     """f_1 and f_2 of Endo-SemiS, or a single network."""
+    corrective: CorrectiveNetwork | None = None
+    """f_st of Endo-SemiS, which repairs predictions in video."""
+
+    def __post_init__(self) -> None:
+        config = None if self.corrective is None else self.corrective.config
+        assert self.card.corrective == config, "the card describes the corrective network"
 
 
 def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
@@ -90,14 +104,19 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
     Raises OutputError when the file cannot be written, WeightsError for values that are not finite in that type.
     """
     dtype = torch.float16 if half else torch.float32
+    parts: dict[str, nn.Module] = {
+        f"network{number}.": network for number, network in enumerate(bundle.networks, start=1)
+    }
+    if bundle.corrective is not None:
+        parts[CORRECTIVE_PREFIX] = bundle.corrective
     tensors = {
-        f"network{number}.{name}": tensor.detach().cpu().to(dtype).contiguous()
-        for number, network in enumerate(bundle.networks, start=1)
+        prefix + name: tensor.detach().cpu().to(dtype).contiguous()
+        for prefix, network in parts.items()
         for name, tensor in network.state_dict().items()
         if _is_stored(name)
     }
     _check_finite(tensors, "", path)
-    metadata = {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **asdict(bundle.card)})}
+    metadata = {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **_card_to_dict(bundle.card)})}
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,9 +134,14 @@ def load_bundle(path: Path) -> Bundle:
     Raises MissingInputError if there is no such file, WeightsError if it is anything but a whole, fitting model.
     """
     card, shapes = _read_header(path)
-    networks = tuple(_build_network(card, number, path, shapes) for number in range(1, card.networks + 1))
+    networks = tuple(
+        _fill(_skeleton(card), f"network{number}.", path, shapes) for number in range(1, card.networks + 1)
+    )
+    corrective = None
+    if card.corrective is not None:
+        corrective = _fill(_corrective_skeleton(card.corrective), CORRECTIVE_PREFIX, path, shapes)
     _check_nothing_left(path, shapes, card)
-    return Bundle(card=card, networks=networks)
+    return Bundle(card=card, networks=networks, corrective=corrective)
 
 
 def load_card(path: Path) -> ModelCard:
@@ -138,10 +162,15 @@ class _NoRandomValues(TorchFunctionMode):
         return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
-def _skeleton(architecture: UNetConfig) -> UNet:
+def _skeleton(card: ModelCard) -> UNet:
     """Return a network with names and shapes but without values."""
     with _NoRandomValues(), torch.device("meta"):
-        return UNet(architecture)
+        return UNet(card.architecture)
+
+
+def _corrective_skeleton(config: CorrectiveConfig) -> CorrectiveNetwork:
+    with _NoRandomValues(), torch.device("meta"):
+        return CorrectiveNetwork(config)
 
 
 def _is_file_name(name: object) -> bool:
@@ -204,14 +233,25 @@ def _card_from_dict(values: dict[str, Any]) -> ModelCard:
         raise ValueError(f"unknown fields {', '.join(unknown)}")
     architecture = dict(values.pop("architecture"))
     architecture["decoder_channels"] = tuple(architecture["decoder_channels"])
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return ModelCard(architecture=UNetConfig(**architecture), **values)
+    if values.get("corrective") is not None:
+        values["corrective"] = CorrectiveConfig(**_with_tuples(dict(values["corrective"])))
+    return ModelCard(architecture=UNetConfig(**architecture), **_with_tuples(values))
 
 
-def _build_network(card: ModelCard, number: int, path: Path, shapes: dict[str, tuple[tuple[int, ...], str]]) -> UNet:
-    network = _skeleton(card.architecture)
+def _card_to_dict(card: ModelCard) -> dict[str, Any]:
+    values = asdict(card)
+    if card.corrective is None:
+        del values["corrective"]  # a model without it is a file that older versions of endoseg read too
+    return values
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _fill(network: Network, prefix: str, path: Path, shapes: dict[str, tuple[tuple[int, ...], str]]) -> Network:
+    """Give a network without values those of the tensors under `prefix`, after checking them; return it."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items() if _is_stored(name)}
-    prefix = f"network{number}."
     _check_tensors({prefix + name: shape for name, shape in expected.items()}, shapes, path)
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(prefix + name).float() for name in expected}
@@ -247,8 +287,10 @@ def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
 
 def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:
     prefixes = tuple(f"network{number}." for number in range(1, card.networks + 1))
-    names = {name for name in _skeleton(card.architecture).state_dict() if _is_stored(name)}
+    names = {name for name in _skeleton(card).state_dict() if _is_stored(name)}
     known = {prefix + name for prefix in prefixes for name in names}
+    if card.corrective is not None:
+        known |= {CORRECTIVE_PREFIX + name for name in _corrective_skeleton(card.corrective).state_dict()}
     extra = sorted(set(found) - known)
     if extra:
         raise WeightsError(

@@ -14,8 +14,8 @@ from endoseg_cli.inference.masks import Segmentation
 from endoseg_cli.inference.records import FrameRecord, RecordsWriter, check_records_path, frame_records
 
 COLUMNS = (
-    "input frame time class_name foreground_pixels foreground_fraction regions box_left box_top box_width box_height"
-    " centroid_x centroid_y mean_confidence mean_uncertainty flags"
+    "input frame time class_name foreground_pixels raw_foreground_pixels foreground_fraction regions box_left"
+    " box_top box_width box_height centroid_x centroid_y mean_confidence mean_uncertainty refined isolated flags"
 ).split()
 
 
@@ -50,6 +50,18 @@ def test_a_record_says_what_the_mask_shows() -> None:
         None,
     )
     assert tool.mean_confidence is None and tool.mean_uncertainty == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_a_refined_frame_keeps_what_the_mask_was_before() -> None:
+    polyp, tool = records()
+    assert (polyp.raw_foreground_pixels, polyp.refined, polyp.isolated) == (41, False, "")
+    raw = np.zeros((2, 10, 20), np.bool_)
+    raw[1, 0, :3] = True
+    refined = replace(segmentation(), raw_mask=raw, isolated=("false_negative", None))
+    polyp, tool = frame_records(refined, ("polyp", "tool"), source="a.mp4", frame=7, time=0.28, flags="")
+    assert (polyp.foreground_pixels, polyp.raw_foreground_pixels) == (41, 0)
+    assert (tool.foreground_pixels, tool.raw_foreground_pixels) == (0, 3)
+    assert (polyp.refined, polyp.isolated, tool.isolated) == (True, "false_negative", "")
 
 
 def test_csv_has_a_header_and_a_row_per_record(tmp_path: Path) -> None:

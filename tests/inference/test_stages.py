@@ -79,6 +79,33 @@ def test_batches_are_full_but_the_last() -> None:
     assert sizes == [4, 4, 2]
 
 
+@pytest.mark.parametrize("count", [0, 2, 3, 9])
+def test_results_may_come_later_and_are_asked_for_at_the_end(count: int) -> None:
+    held: list[int] = []
+    written: list[int] = []
+
+    def predict(batch: Sequence[int]) -> list[int]:
+        held.extend(batch)
+        ready = held[:-3]
+        del held[:-3]
+        return ready
+
+    Stages(range(count), predict, written.append, batch_size=2, flush=lambda: held).run()
+    assert written == list(range(count))
+
+
+def test_an_error_while_flushing_is_heard_and_after_another_error_nothing_is_flushed() -> None:
+    flushed: list[str] = []
+
+    def flush() -> list[int]:
+        flushed.append("once")
+        raise ValueError("flushing failed")
+
+    assert str(error_of(Stages(range(9), double, slowly, batch_size=4, flush=flush))) == "flushing failed"
+    assert str(error_of(Stages(failing_source(9), double, slowly, batch_size=4, flush=flush))) == "reading failed"
+    assert flushed == ["once"]
+
+
 def test_reading_goes_no_further_ahead_than_the_queues_hold() -> None:
     read: list[int] = []
     ahead: list[int] = []

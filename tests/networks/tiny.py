@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
+from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.unet import UNet, UNetConfig
 
 TINY = UNetConfig(encoder="mobilenet_v2", decoder_channels=(8, 8, 8, 8, 8))
@@ -18,12 +19,35 @@ def tiny_network(config: UNetConfig = TINY, seed: int = 0) -> UNet:
     """Return a random network in eval mode whose BatchNorms have statistics of their own."""
     torch.manual_seed(seed)
     network = UNet(config)
+    _give_statistics(network)
+    return network.eval()
+
+
+def awake_network(config: CorrectiveConfig | None = None, seed: int = 0) -> CorrectiveNetwork:
+    """Return a random corrective network, in eval mode, that does correct something."""
+    torch.manual_seed(seed)
+    network = CorrectiveNetwork(config or CorrectiveConfig())
+    _give_statistics(network)
+    for attention in (network.fine, network.coarse):
+        torch.nn.init.normal_(attention.empty_key)
+        torch.nn.init.normal_(attention.empty_value)
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    return network.eval()
+
+
+def with_corrective(bundle: Bundle, config: CorrectiveConfig | None = None) -> Bundle:
+    """Return the model with a random corrective network."""
+    config = config or CorrectiveConfig(classes=bundle.card.architecture.classes)
+    card = replace(bundle.card, corrective=config)
+    return Bundle(card=card, networks=bundle.networks, corrective=awake_network(config))
+
+
+def _give_statistics(network: torch.nn.Module) -> None:
     for name, buffer in network.named_buffers():
         if name.endswith("running_mean"):
             buffer.normal_(0, 0.1)
         elif name.endswith("running_var"):
             buffer.uniform_(0.5, 1.5)
-    return network.eval()
 
 
 def tiny_bundle(*, networks: int = 2, class_names: tuple[str, ...] = ("lesion",), side: int = SIDE) -> Bundle:
