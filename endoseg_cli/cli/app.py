@@ -25,6 +25,7 @@ from endoseg_cli.cli.phantom import phantom
 from endoseg_cli.cli.segment import segment
 from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
+from endoseg_cli.cli.train_corrective import train_corrective
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
 DEBUG_VARIABLE = "ENDOSEG_DEBUG"
@@ -66,6 +67,7 @@ def _root(
 app.command(rich_help_panel=SEGMENT)(segment)
 app.command(rich_help_panel=TRAIN)(check)
 app.command(rich_help_panel=TRAIN)(train)
+app.command("train-corrective", rich_help_panel=TRAIN)(train_corrective)
 app.command(rich_help_panel=TRAIN)(evaluate)
 app.command(rich_help_panel=TRAIN)(suggest)
 app.command(rich_help_panel=MODELS)(info)

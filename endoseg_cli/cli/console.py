@@ -118,9 +118,10 @@ def _plain_line(name: str, progress: Progress, rate: float) -> str:
 def _summary(outcome: Outcome) -> str:
     rate = outcome.frames / max(outcome.seconds, 1e-6)
     share = 100 * outcome.lesion_frames / outcome.frames if outcome.frames else 0
+    refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
         f"{outcome.targets.source.path}: {outcome.frames} frames in {_duration(outcome.seconds)} ({rate:.1f} frames/s),"
-        f" lesion in {outcome.lesion_frames} ({share:.0f} %)"
+        f" lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
     )
 
 

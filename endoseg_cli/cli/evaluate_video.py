@@ -64,7 +64,7 @@ def evaluate_video(
     as_json: bool,
 ) -> None:
     """Score clips and print tables or JSON on stdout."""
-    from endoseg_cli.data.clips import find_clips, read_clip
+    from endoseg_cli.data.video_clips import find_clips, read_clip
     from endoseg_cli.evaluation.output import write_text
     from endoseg_cli.evaluation.spoil import Spoiler
     from endoseg_cli.evaluation.video import ClipScorer, video_report

@@ -181,6 +181,13 @@ def train(
     color_jitter: Annotated[
         float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0,
+    corrective: Annotated[
+        bool, typer.Option(help="Then train the network that repairs predictions in video.", rich_help_panel=SCHEDULE)
+    ] = True,
+    corrective_steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of that (default: as many as before, at most 1000).", rich_help_panel=SCHEDULE),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
     workers: Annotated[int, typer.Option(help="Processes that read frames.", rich_help_panel=SCHEDULE)] = 0,
     precision: Annotated[
@@ -201,11 +208,11 @@ def train(
     from endoseg_cli.cli.train_console import TrainConsole
     from endoseg_cli.training.run import RunOptions, resume_training, run_training
 
-    given = _given(context)
+    given = given_options(context)
     leads = os.environ.get("RANK", "0") == "0"
     options = RunOptions(device=device, tensorboard=tensorboard)
     if resume is not None:
-        _check_alone(given)
+        check_alone(given, WITH_RESUME)
         with TrainConsole(resume, quiet=not leads) as console:
             path = resume_training(resume, options=options, listener=console.listener)
     else:
@@ -218,7 +225,7 @@ def train(
         typer.echo(path)
 
 
-def _given(context: typer.Context) -> dict[str, Any]:
+def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the options of the command line; the others have defaults, which must not go before a config file."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {
@@ -228,8 +235,9 @@ def _given(context: typer.Context) -> dict[str, Any]:
     }
 
 
-def _check_alone(given: dict[str, Any]) -> None:
-    others = [f"--{name.replace('_', '-')}" for name in given if name not in WITH_RESUME]
+def check_alone(given: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    """Raise UsageError for options that say what a resumed run knows already."""
+    others = [f"--{name.replace('_', '-')}" for name in given if name not in allowed]
     if others:
         raise UsageError(
             f"--resume goes on with the run's own settings, found {', '.join(others)} besides",
@@ -261,11 +269,12 @@ def _training(given: dict[str, Any]) -> dict[str, Any]:
     settings = {name: value for name, value in given.items() if name not in own}
     if "weights" in given:
         settings["start_from"] = str(given["weights"])
-    readers = {"size": parse_size, "decoder_channels": _parse_widths, "max_time": _parse_time}
+    readers = {"size": parse_size, "decoder_channels": _parse_widths, "max_time": parse_time}
     return {name: readers[name](value) if name in readers else value for name, value in settings.items()}
 
 
-def _parse_time(text: str) -> float:
+def parse_time(text: str) -> float:
+    """Return seconds of a text like 90s, 45m or 2h."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
     try:
         return float(text[:-1]) * units[text[-1]] if text[-1:] in units else float(text)

@@ -26,7 +26,7 @@ from rich.table import Table
 from endoseg_cli.cli.console import print_warning
 
 if TYPE_CHECKING:
-    from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
+    from endoseg_cli.training.records import CorrectiveRecord, RunListener, StepRecord, ValidationRecord
 
 PLAIN_LINE_SECONDS = 10.0
 """How often a step is told where stderr is no terminal."""
@@ -35,10 +35,10 @@ PLAIN_LINE_SECONDS = 10.0
 class TrainConsole:
     """Tells a training run; `quiet` tells nothing, as in all processes but one."""
 
-    def __init__(self, folder: Path, *, quiet: bool) -> None:
+    def __init__(self, folder: Path, *, quiet: bool, command: str = "train") -> None:
         from endoseg_cli.training.records import RunListener
 
-        self._folder = folder
+        self._folder, self._command = folder, command
         self._told = self._began = time.monotonic()
         self._first_step: int | None = None
         self._console = Console(stderr=True)
@@ -47,7 +47,13 @@ class TrainConsole:
         self.listener: RunListener = (
             RunListener()
             if quiet
-            else RunListener(on_warning=print_warning, on_step=self._step, on_validation=self._validation)
+            else RunListener(
+                on_warning=print_warning,
+                on_note=self._note,
+                on_step=self._step,
+                on_validation=self._validation,
+                on_corrective=self._corrective,
+            )
         )
 
     def __enter__(self) -> Self:
@@ -61,7 +67,7 @@ class TrainConsole:
         if self._bar is not None:
             self._bar.stop()
         if isinstance(error, KeyboardInterrupt | SystemExit) and (self._folder / "last.pt").is_file():
-            print_warning(f"stopped; endoseg train --resume {self._folder} goes on from the last checkpoint")
+            print_warning(f"stopped; endoseg {self._command} --resume {self._folder} goes on from the last checkpoint")
 
     def _step(self, record: StepRecord) -> None:
         if self._first_step is None:
@@ -77,6 +83,18 @@ class TrainConsole:
             self._console.print(validation_table(record))
         else:
             typer.echo(validation_line(record), err=True)
+
+    def _corrective(self, record: CorrectiveRecord) -> None:
+        self._say(corrective_line(record))
+
+    def _note(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._console.print(text, markup=False)
+        else:
+            typer.echo(text, err=True)
 
     def _show(self, bar: Progress, record: StepRecord) -> None:
         if self._task is None:
@@ -114,6 +132,17 @@ def validation_line(record: ValidationRecord) -> str:
     return f"step {record.step}, {_duration(record.seconds)}, {_losses(record.values)}: {scores}"
 
 
+def corrective_line(record: CorrectiveRecord) -> str:
+    """Return losses of the corrective network, and Dice before and after correction, as a line."""
+    found = {name: _percent(score) for name, score in record.scores.items()}
+    scores = "; ".join(
+        f"{kind} windows: Dice {found[f'{kind}_before']} -> {found[f'{kind}_after']}"
+        for kind in ("spoiled", "untouched")
+    )
+    best = " (best)" if record.improved else ""
+    return f"corrective step {record.step}, {_duration(record.seconds)}, {_losses(record.values)}: {scores}{best}"
+
+
 def _step_line(record: StepRecord, seconds_left: float | None) -> str:
     left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
     return f"step {record.step} of {record.total_steps}: {_losses(record.values)}{left}"
@@ -122,8 +151,8 @@ def _step_line(record: StepRecord, seconds_left: float | None) -> str:
 def _losses(values: Mapping[str, float]) -> str:
     """Return each term as the mean of both networks."""
     shown = []
-    for name in ("supervised", "dice", "cross", "joint", "labeled_cross"):
-        found = [values[f"{name}_{number}"] for number in (1, 2) if f"{name}_{number}" in values]
+    for name in ("supervised", "dice", "cross", "joint", "labeled_cross", "segmentation", "consistency"):
+        found = [values[key] for key in (f"{name}_1", f"{name}_2", name) if key in values]
         if found:
             shown.append(f"{name} {sum(found) / len(found):.3f}")
     return ", ".join(shown)

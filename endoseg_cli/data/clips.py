@@ -1,163 +1,195 @@
-"""Find clips to score over time: videos and folders of frames, with their masks where there are any."""
+"""Short clips to learn from: stills under a moving camera, labelled sequences, phantom scenes, unlabelled video."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.augment import resize_frame
-from endoseg_cli.data.folder_names import place
-from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
+from endoseg_cli.data.augment import random_generator, resize_frame
+from endoseg_cli.data.camera_motion import known_flow, move_camera
+from endoseg_cli.data.images import read_image, read_mask
 from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import find_labeled, scan_labeled
-from endoseg_cli.errors import InputError, MissingInputError
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.data.layout import LabeledRecord
+from endoseg_cli.data.validation_split import natural_order
+from endoseg_cli.errors import InputError
+from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
+from endoseg_cli.phantom.dataset import clip_scene
+from endoseg_cli.phantom.render import render
+from endoseg_cli.video.reader import VideoReader, probe
 
-PICTURES_PER_SECOND = 25
-"""Frame rate that folders of pictures are taken to have."""
-_MASK_ENDINGS = ("_masks", "_mask")
-_HINT = "masks of VIDEO.mp4 lie beside it as VIDEO_masks/000000.png... or VIDEO_masks.mp4"
+UNIT_RATE = 25.0
+"""Frames per second at which consecutive frames are one unit of time apart."""
+FLOW_STRIDE = 4
+"""Flow between frames is kept at this part of the resolution."""
+SPEEDS = (0.15, 1.2)
+"""How fast cameras over stills move, from nearly still to fast."""
+PHANTOM_SECONDS = 4.0
+"""Length of the phantom clip that a few consecutive frames are taken from."""
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
-    """Frames in order, and their masks."""
+class ClipShape:
+    """What every clip of a run has in common."""
 
-    name: str
-    """What to call it."""
-    frames: Path | tuple[Path, ...]
-    """A video, or pictures in order."""
-    masks: Path | tuple[Path, ...] | None
-    """A video, or files in order; None where the truth is not known."""
+    frames: int
+    """Number of frames."""
+    size: tuple[int, int]
+    """Height and width."""
+    seed: int
+    """Seed of what is drawn."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ClipFrame:
-    """A frame of a clip."""
+@dataclass(frozen=True, kw_only=True)
+class RawClip:
+    """Consecutive frames, and what is known of them."""
 
-    picture: NDArray[np.uint8]
-    """(h, w, 3) RGB."""
-    time: float
-    """Timestamp in seconds."""
+    group: str
+    """Where it comes from; clips of one group are never both trained and validated on."""
+    frames: Bytes
+    """(N, H, W, 3) RGB."""
     truth: NDArray[np.bool_] | None
-    """(h, w); None where it is not known."""
+    """(N, H, W), or None for unlabelled video."""
+    flow: NDArray[np.float16]
+    """(N - 1, 2, H / 4, W / 4): from each frame to the next, in pixels of the frame, x first."""
+    interval: float
+    """Time between consecutive frames in units of 1/25 s."""
 
 
-def find_clips(path: Path) -> list[Clip]:
-    """Return the clip of a video, or the clips in a folder: its videos, or else one for each folder of frames.
+def still_clips(records: Sequence[LabeledRecord], count: int, shape: ClipShape, stream: str) -> Iterator[RawClip]:
+    """Yield `count` clips of cameras that move over labelled stills, drawn evenly from all of them."""
+    order = random_generator(shape.seed, 0, 0, f"stills-{stream}").permutation(len(records))
+    for index in range(count):
+        record = records[int(order[index % len(records)])]
+        rng = random_generator(shape.seed, index, 0, f"still-{stream}")
+        image, mask = read_image(record.image), read_label(record.image, record.mask)
+        moved = move_camera(image, mask, frames=shape.frames, size=shape.size, speed=rng.uniform(*SPEEDS), rng=rng)
+        steps = [known_flow(*pair, shape.size) for pair in pairwise(moved.homographies)]
+        yield RawClip(
+            group=record.group or record.name,
+            frames=moved.frames,
+            truth=moved.masks,
+            flow=np.stack([_coarse(flow) for flow in steps]),
+            interval=1.0,
+        )
 
-    Masks of a video are looked for beside it, as `endoseg phantom --clips` writes them, or as a mask video; those of
-    pictures as `find_labeled` does, or nowhere if there is no mask at all. Raises MissingInputError, InputError.
+
+def phantom_clips(count: int, shape: ClipShape) -> Iterator[RawClip]:
+    """Yield clips of rendered scenes, colon and ureter in turn, at 25 frames per second."""
+    for index in range(count):
+        config = PhantomConfig(scene=("colon", "ureter")[index % 2], size=shape.size, seed=shape.seed)
+        scene = clip_scene(config, ClipConfig(seconds=PHANTOM_SECONDS), index)
+        longest = PHANTOM_SECONDS - shape.frames / UNIT_RATE
+        begin = random_generator(shape.seed, index, 0, "phantom").uniform(0, max(longest, 0))
+        shown = [render(scene, shape.size, begin + place / UNIT_RATE) for place in range(shape.frames)]
+        frames = np.stack([frame.picture for frame in shown])
+        truth = np.stack([frame.mask > 0 for frame in shown])
+        yield RawClip(group=f"phantom {index}", frames=frames, truth=truth, flow=estimated_flow(frames), interval=1.0)
+
+
+def sequence_clips(
+    records: Sequence[LabeledRecord], count: int, shape: ClipShape, frames_per_second: float
+) -> Iterator[RawClip]:
+    """Yield at most `count` clips of labelled sequences: the frames of each group in the order of their names.
+
+    Frames denser than 25 a second are thinned out. Raises InputError if no sequence is as long as a clip.
     """
-    if path.is_file():
-        if not is_video(path):
-            raise InputError(f"expected a video or a folder, found another file: {path}", hint="give --video FILE.mp4")
-        return [_video(path, path.name)]
-    if not path.is_dir():
-        raise MissingInputError(f"no such file or folder: {path}", hint="check the path")
-    videos = [file for file in sorted(path.rglob("*")) if file.is_file() and is_video(file) and not _is_mask(file)]
-    if videos:
-        return [_video(video, str(video.relative_to(path))) for video in videos]
-    pictures = [file for file in sorted(path.rglob("*")) if file.is_file() and is_image(file)]
-    if not pictures:
-        raise MissingInputError(f"no video and no picture in the folder {path}", hint="check the path")
-    has_masks = any(place(file, path).role == "mask" for file in pictures) or scan_labeled(path).records
-    return _labeled(path) if has_masks else _unlabeled(path, pictures)
-
-
-def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
-    """Yield the frames of a clip, one by one, pictures and masks at `size` = (height, width).
-
-    Raises InputError if a file cannot be read, or if there are more or fewer masks than frames.
-    """
-    if isinstance(clip.frames, Path):
-        with VideoReader(clip.frames, rgb_size=size) as reader:
-            pairs = zip_longest(reader, _masks(clip, size))
-            for frame, truth in pairs:
-                if frame is None or (truth is None and clip.masks is not None):
-                    found = "fewer masks than frames" if truth is None else "more masks than frames"
-                    raise InputError(f"expected a mask for each frame of {clip.frames}, found {found}", hint=_HINT)
-                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth)
-        return
-    masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
-    for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
-        truth = None if mask is None else _resize(read_label(file, mask), size)
-        yield ClipFrame(picture=resize_frame(read_image(file), size), time=index / PICTURES_PER_SECOND, truth=truth)
-
-
-def _video(video: Path, name: str) -> Clip:
-    for ending in _MASK_ENDINGS:
-        folder = video.with_name(video.stem + ending)
-        if folder.is_dir():
-            files = tuple(sorted((file for file in folder.iterdir() if is_image(file)), key=_natural))
-            return Clip(name=name, frames=video, masks=files)
-        for file in sorted(video.parent.glob(f"{_escaped(video.stem)}{ending}.*")):
-            if is_video(file):
-                return Clip(name=name, frames=video, masks=file)
-    return Clip(name=name, frames=video, masks=None)
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
-
-
-def _is_mask(video: Path) -> bool:
-    """Whether a video is the masks of another one beside it."""
-    return any(
-        video.stem.endswith(ending)
-        and any(map(is_video, video.parent.glob(f"{_escaped(video.stem[: -len(ending)])}.*")))
-        for ending in _MASK_ENDINGS
-    )
-
-
-def _labeled(root: Path) -> list[Clip]:
-    groups = defaultdict(list)
-    for record in find_labeled(root):
+    groups: dict[str, list[LabeledRecord]] = defaultdict(list)
+    for record in sorted(records, key=natural_order):
         groups[record.group].append(record)
-    clips = []
-    for group, records in groups.items():
-        ordered = sorted(records, key=lambda record: _natural(record.image))
-        frames, masks = tuple(one.image for one in ordered), tuple(one.mask for one in ordered)
-        clips.append(Clip(name=group or root.name, frames=frames, masks=masks))
-    return clips
+    stride = max(round(frames_per_second / UNIT_RATE), 1)
+    starts = _starts({name: len(frames) for name, frames in groups.items()}, count, shape.frames, stride)
+    if not starts:
+        raise InputError(
+            f"expected sequences of {shape.frames} consecutive frames or more, found {len(groups)} folders of at most"
+            f" {max(map(len, groups.values()), default=0)}",
+            hint="put each sequence into a folder of its own; stills belong to --labeled",
+        )
+    for name, start in starts:
+        chosen = groups[name][start : start + stride * shape.frames : stride]
+        frames = np.stack([resize_frame(read_image(record.image), shape.size) for record in chosen])
+        truth = np.stack([_resized(read_label(record.image, record.mask), shape.size) for record in chosen])
+        interval = stride * UNIT_RATE / frames_per_second
+        yield RawClip(group=name, frames=frames, truth=truth, flow=estimated_flow(frames), interval=interval)
 
 
-def _unlabeled(root: Path, pictures: Sequence[Path]) -> list[Clip]:
-    folders = defaultdict(list)
-    for file in pictures:
-        folders[file.parent].append(file)
-    return [
-        Clip(name=str(folder.relative_to(root.parent)), frames=tuple(sorted(files, key=_natural)), masks=None)
-        for folder, files in folders.items()
-    ]
+def video_clips(videos: Sequence[Path], count: int, shape: ClipShape) -> Iterator[RawClip]:
+    """Yield at most `count` clips, spread evenly over the videos; with masks where NAME_masks lies beside NAME.mp4.
+
+    The masks are pictures called by the number of their frame, as `endoseg phantom` writes them.
+    """
+    each = -(-count // max(len(videos), 1))
+    clips = (clip for video in videos for clip in _clips_of_video(video, each, shape))
+    yield from islice(clips, count)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order frame2 before frame10."""
-    parts = re.split(r"(\d+)", path.stem)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+def masks_of_video(video: Path) -> Path | None:
+    """Return the folder with the masks of a video's frames, if there is one."""
+    folder = video.with_name(f"{video.stem}_masks")
+    return folder if folder.is_dir() else None
 
 
-def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
-    if isinstance(clip.masks, Path):
-        with VideoReader(clip.masks, rgb_size=size) as reader:
-            for frame in reader:
-                yield frame.rgb[..., 0] > 127
-    elif clip.masks is not None:
-        for file in clip.masks:
-            yield _resize(read_mask(file), size)
+def estimated_flow(frames: Bytes) -> NDArray[np.float16]:
+    """Return the flow from each frame to the next by Farneback's method, as `RawClip.flow`."""
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    start = np.zeros((*frames.shape[1:3], 2), np.float32)
+    estimate = partial(
+        cv2.calcOpticalFlowFarneback, pyr_scale=0.5, levels=4, winsize=21, iterations=2, poly_n=7, poly_sigma=1.5
+    )
+    return np.stack([_coarse(np.asarray(estimate(*pair, flow=start.copy(), flags=0))) for pair in pairwise(grey)])
 
 
-def _resize(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    if mask.shape == size:
-        return mask
+def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawClip]:
+    info, folder = probe(video), masks_of_video(video)
+    rate = float(info.average_rate or UNIT_RATE)
+    stride = max(round(rate / UNIT_RATE), 1)
+    span = stride * shape.frames
+    # a clip begins every `gap` frames; the last one must end within the video
+    gap = max(((info.estimated_frames or 0) - span) // max(count - 1, 1), span)
+    with VideoReader(video, rgb_size=shape.size) as reader:
+        kept: list[tuple[int, Bytes]] = []
+        for number, frame in enumerate(reader):
+            place = number % gap
+            if place < span and place % stride == 0:
+                kept.append((frame.index, frame.rgb))
+            if len(kept) == shape.frames:
+                frames = np.stack([picture for _, picture in kept])
+                truth = None if folder is None else _masks(folder, [index for index, _ in kept], shape.size)
+                interval = stride * UNIT_RATE / rate
+                yield RawClip(
+                    group=str(video), frames=frames, truth=truth, flow=estimated_flow(frames), interval=interval
+                )
+            if place == gap - 1 or len(kept) == shape.frames:
+                kept = []
+
+
+def _masks(folder: Path, numbers: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    return np.stack([_resized(read_mask(folder / f"{number:06d}.png"), size) for number in numbers])
+
+
+def _starts(lengths: dict[str, int], count: int, frames: int, stride: int) -> list[tuple[str, int]]:
+    """Return (sequence, first frame) of at most `count` clips, spread evenly."""
+    span = stride * (frames - 1) + 1
+    every = [(name, start) for name, length in lengths.items() for start in range(length - span + 1)]
+    if len(every) <= count:
+        return every
+    return [every[place * len(every) // count] for place in range(count)]
+
+
+def _coarse(flow: NDArray[np.float32]) -> NDArray[np.float16]:
+    size = (max(flow.shape[1] // FLOW_STRIDE, 1), max(flow.shape[0] // FLOW_STRIDE, 1))
+    smaller = np.asarray(cv2.resize(flow, size, interpolation=cv2.INTER_AREA))
+    return np.moveaxis(smaller, -1, 0).astype(np.float16)
+
+
+def _resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     resized = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8).view(np.bool_)
+    return np.asarray(resized) > 0

@@ -165,6 +165,11 @@ def scan_unlabeled(
     return UnlabeledScan(records=tuple(records.values()), faults=tuple(faults), notes=tuple(notes))
 
 
+def find_videos(paths: Sequence[Path]) -> list[Path]:
+    """Return the videos among the paths and below the folders among them."""
+    return list(dict.fromkeys(video for root in paths for _, video in _unlabeled_files(root)[1]))
+
+
 Key = tuple[str, str]
 """Group and name of a frame; what an image and its mask share."""
 

@@ -26,7 +26,7 @@ def split_by_group(
         raise UsageError(f"--val-fraction: expected a number between 0 and 1, found {fraction}")
     if len(records) < 2:
         raise UsageError(f"--val-fraction: expected two or more labelled frames to split, found {len(records)}")
-    ordered = sorted(records, key=_natural_order)
+    ordered = sorted(records, key=natural_order)
     groups = _patients(ordered)
     if len(groups) < 2:
         return _cut_by_name(ordered, fraction, seed)
@@ -82,7 +82,7 @@ def _cut_by_name(
     return [*ordered[:start], *ordered[end:]], list(ordered[start:end])
 
 
-def _natural_order(record: LabeledRecord) -> tuple[list[tuple[int, str]], str]:
+def natural_order(record: LabeledRecord) -> tuple[list[tuple[int, str]], str]:
     """Sort frame9 before frame10: neighbours in a video are neighbours in the list."""
     parts = re.findall(r"\d+|\D+", record.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], record.name

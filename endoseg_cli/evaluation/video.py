@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.clips import ClipFrame
+from endoseg_cli.data.video_clips import ClipFrame
 from endoseg_cli.evaluation.metrics import score_frame
 from endoseg_cli.evaluation.optical_flow import Flow, Grey, flow_between, grey
 from endoseg_cli.evaluation.spoil import Spoiler

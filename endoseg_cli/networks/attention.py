@@ -73,7 +73,7 @@ class NeighbourAttention(nn.Module):
         return FrameTokens(_as_one(queries), _as_one(keys), _as_one(values))
 
     def forward(
-        self, own: FrameTokens, others: Sequence[FrameTokens], offsets: Sequence[float], like: Tensor
+        self, own: FrameTokens, others: Sequence[FrameTokens], offsets: Sequence[float | Tensor], like: Tensor
     ) -> Tensor:
         """Return what the frame finds in the `others`, (B, out_channels, H, W) with the H and W of `like`.
 
@@ -90,11 +90,12 @@ class NeighbourAttention(nn.Module):
         )
         return _as_picture(found.reshape(batch, count, *found.shape[1:]), like.shape[-2:])
 
-    def embed_times(self, offsets: Sequence[float], like: Tensor) -> list[Tensor]:
-        """Return what each offset adds to its frame's keys, each (heads, 1, key channels)."""
-        at = torch.tensor(offsets, dtype=torch.float32, device=like.device).clamp(-LONGEST_OFFSET, LONGEST_OFFSET)
-        features = torch.stack([at / 4, at.abs() / 4, torch.exp(-at.abs() / 2)], dim=1)
-        added = self.time(features.to(self.empty_key.dtype)).view(-1, self.heads, 1, self.content)
+    def embed_times(self, offsets: Sequence[float | Tensor], like: Tensor) -> list[Tensor]:
+        """Return what each offset adds to its frame's keys, each (B, 1, heads, 1, key channels)."""
+        spread = [torch.as_tensor(offset, device=like.device).float().expand(len(like)) for offset in offsets]
+        at = torch.stack(spread).clamp(-LONGEST_OFFSET, LONGEST_OFFSET)
+        features = torch.stack([at / 4, at.abs() / 4, torch.exp(-at.abs() / 2)], dim=-1)
+        added = self.time(features.to(self.empty_key.dtype)).view(*at.shape, 1, self.heads, 1, self.content)
         return list(functional.pad(added, (0, POSITION_CHANNELS)).to(like.dtype))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class CorrectiveNetwork(nn.Module):
         probability: Tensor,
         uncertainty: Tensor,
         centre: int | None = None,
-        offsets: Sequence[float] | None = None,
+        offsets: Sequence[float | Tensor] | None = None,
     ) -> Tensor:
         """Return corrected logits (B, C, H, W) of one frame of a whole window, for training.
 
@@ -144,11 +144,11 @@ class CorrectiveNetwork(nn.Module):
             coarse=self.coarse.tokens(sixteenth, _evidence(padded, 8)),
         )
 
-    def fuse(self, window: Sequence[FrameFeatures], centre: int, offsets: Sequence[float]) -> Tensor:
+    def fuse(self, window: Sequence[FrameFeatures], centre: int, offsets: Sequence[float | Tensor]) -> Tensor:
         """Return corrected logits (B, C, H, W) of frame `centre` of a window of encoded frames.
 
         The window may hold any number of frames but must hold the corrected one. `offsets` are the frames' times
-        relative to it, in units of 1/25 s.
+        relative to it, in units of 1/25 s: numbers, or tensors (B,) where they differ within the batch.
         """
         assert len(window) == len(offsets) and 0 <= centre < len(window), "one offset for each frame, centre among them"
         own = window[centre]

@@ -98,6 +98,10 @@ class TrainConfig:
     """Type that convolutions compute in."""
     keep_frames: bool = True
     """Keep decoded frames in memory."""
+    corrective: bool = True
+    """Train the corrective network for video as stage two, on the finished networks."""
+    corrective_steps: int | None = None
+    """Steps of stage two; as many as stage one had, at most 1000, if not set."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How frames are augmented."""
 
@@ -105,7 +109,7 @@ class TrainConfig:
         self.network  # noqa: B018 - building it checks encoder, widths and dropout
         for name in ("batch_size", "unlabeled_batch_size", "epochs", "max_steps", "patience", "validate_every"):
             _check_at_least(name, getattr(self, name), 1)
-        for name in ("checkpoint_every", "num_passes"):
+        for name in ("checkpoint_every", "num_passes", "corrective_steps"):
             _check_at_least(name, getattr(self, name), 1)
         for name in ("workers", "warm_up_steps", "ramp_steps"):
             _check_at_least(name, getattr(self, name), 0)

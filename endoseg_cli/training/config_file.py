@@ -23,7 +23,7 @@ Config = TypeVar("Config")
 Settings = dict[str, Any]
 
 
-def read_config(path: Path) -> dict[str, Settings]:
+def read_config(path: Path, sections: Mapping[str, type] = SECTIONS) -> dict[str, Settings]:
     """Return the settings of a YAML file by section, as plain values; a run's own config.yaml is such a file.
 
     Raises MissingInputError if there is none, UsageError for text that is not YAML, or a key that is not known (with
@@ -36,10 +36,10 @@ def read_config(path: Path) -> dict[str, Settings]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     _check_mapping(found, "", path)
-    _check_keys(found, [*SECTIONS, RECORD], "", path)
-    for name, kind in SECTIONS.items():
+    _check_keys(found, [*sections, RECORD], "", path)
+    for name, kind in sections.items():
         _check_section(kind, found.get(name) or {}, f"{name}.", path)
-    return {name: dict(found.get(name) or {}) for name in SECTIONS}
+    return {name: dict(found.get(name) or {}) for name in sections}
 
 
 def build_config(kind: type[Config], settings: Mapping[str, Any], where: str) -> Config:
@@ -53,11 +53,12 @@ def build_config(kind: type[Config], settings: Mapping[str, Any], where: str) ->
 
 def write_config(path: Path, sources: SourcesConfig, config: TrainConfig, record: Mapping[str, Any]) -> None:
     """Write resolved settings, and what the run is made of, so that `read_config` reads the settings back."""
-    resolved = {
-        "data": plain(dataclasses.asdict(sources)),
-        "training": plain(dataclasses.asdict(config)),
-        RECORD: plain(record),
-    }
+    write_sections(path, {"data": dataclasses.asdict(sources), "training": dataclasses.asdict(config)}, record)
+
+
+def write_sections(path: Path, sections: Mapping[str, Settings], record: Mapping[str, Any]) -> None:
+    """Write the sections of a config file and the record; raises OutputError when the disk does not take it."""
+    resolved = {**{name: plain(settings) for name, settings in sections.items()}, RECORD: plain(record)}
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")

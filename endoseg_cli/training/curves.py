@@ -21,13 +21,23 @@ PANELS = (
     ("unsupervised weight", ("unsupervised_weight",)),
 )
 """Title of each panel, and how the names of the columns in it begin."""
+CORRECTIVE_PANELS = (
+    ("Dice on spoiled windows", ("spoiled",)),
+    ("Dice on untouched windows", ("untouched",)),
+    ("segmentation loss", ("segmentation",)),
+    ("consistency loss", ("consistency",)),
+    ("gradient", ("gradient",)),
+    ("learning rate", ("learning_rate",)),
+)
+"""The same for the corrective network."""
+Panels = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def write_curves(path: Path, rows: Sequence[Row]) -> None:
+def write_curves(path: Path, rows: Sequence[Row], panels: Panels = PANELS) -> None:
     """Draw the columns of metrics.csv over the steps, atomically; no display is needed."""
     figure = Figure(figsize=(14, 8), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, prefixes) in zip(figure.subplots(2, 3).flat, PANELS, strict=True):
+    for axes, (title, prefixes) in zip(figure.subplots(2, 3).flat, panels, strict=True):
         _draw(axes, title, prefixes, rows)
     partial = path.with_name(f"{path.stem}.part{path.suffix}")
     figure.savefig(partial, dpi=80)

@@ -25,16 +25,10 @@ class MetricsLog:
 
     def write(self, record: ValidationRecord) -> None:
         """Append one validation; raises OutputError when the disk does not take it."""
-        row: Row = {
-            "step": str(record.step),
-            "epoch": f"{record.epoch:.3f}",
-            "seconds": f"{record.seconds:.1f}",
-            "learning_rate": f"{record.learning_rate:.3e}",
-            "unsupervised_weight": f"{record.unsupervised_weight:.6f}",
-        }
-        for number, scores in enumerate(record.scores, start=1):
-            row |= {f"val_{name}_{number}": f"{value:.6f}" for name, value in vars(scores).items()}
-        row |= {name: f"{value:.6f}" for name, value in record.values.items()}
+        self.append(_row(record))
+
+    def append(self, row: Row) -> None:
+        """Append a row, which has a `step`; raises OutputError when the disk does not take it."""
         self.rows.append(row)
         self._write()
 
@@ -55,3 +49,17 @@ def read_metrics(path: Path) -> list[Row]:
     """Return the rows of a metrics.csv; a value that a validation lacks is an empty text."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _row(record: ValidationRecord) -> Row:
+    row: Row = {
+        "step": str(record.step),
+        "epoch": f"{record.epoch:.3f}",
+        "seconds": f"{record.seconds:.1f}",
+        "learning_rate": f"{record.learning_rate:.3e}",
+        "unsupervised_weight": f"{record.unsupervised_weight:.6f}",
+    }
+    for number, scores in enumerate(record.scores, start=1):
+        row |= {f"val_{name}_{number}": f"{value:.6f}" for name, value in vars(scores).items()}
+    row |= {name: f"{value:.6f}" for name, value in record.values.items()}
+    return row

@@ -46,6 +46,24 @@ class ValidationRecord:
     """Which networks reached their best Dice."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CorrectiveRecord:
+    """What one validation of the corrective network found."""
+
+    step: int
+    """Steps trained so far."""
+    seconds: float
+    """Seconds trained so far, over all sittings."""
+    learning_rate: float
+    """Learning rate of the last step."""
+    values: Mapping[str, float]
+    """Mean of every term since the last validation."""
+    scores: Mapping[str, float]
+    """Dice on held-out windows: spoiled_before, spoiled_after, untouched_before, untouched_after."""
+    improved: bool
+    """Whether the network is the best so far."""
+
+
 def _nothing(_: object) -> None:
     pass
 
@@ -56,7 +74,11 @@ class RunListener:
 
     on_warning: Callable[[str], None] = _nothing
     """Something about the data or the training that the user should know."""
+    on_note: Callable[[str], None] = _nothing
+    """Something that is well, but takes its time."""
     on_step: Callable[[StepRecord], None] = _nothing
     """A step was trained."""
     on_validation: Callable[[ValidationRecord], None] = _nothing
     """The networks were validated; the checkpoint is written."""
+    on_corrective: Callable[[CorrectiveRecord], None] = _nothing
+    """The corrective network was validated; the checkpoint is written."""

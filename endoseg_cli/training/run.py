@@ -11,9 +11,9 @@ import torch
 
 from endoseg_cli.data.check import check_data
 from endoseg_cli.data.frames import FrameStore
-from endoseg_cli.data.layout import LabeledRecord
+from endoseg_cli.data.layout import LabeledRecord, find_videos
 from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources
-from endoseg_cli.errors import InputError, OutputError, UsageError
+from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
 from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
 from endoseg_cli.networks.device import resolve_device
@@ -21,14 +21,24 @@ from endoseg_cli.networks.pretrained import load_encoder_weights, load_network_w
 from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
 from endoseg_cli.training.config_file import build_config, read_config, read_record, write_config
+from endoseg_cli.training.corrective_config import CorrectiveTrainConfig
+from endoseg_cli.training.corrective_run import train_corrective
+from endoseg_cli.training.corrective_sources import ClipSources
 from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
 from endoseg_cli.training.learner import Start
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import RunListener
-from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, RunFolder
+from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, RunFolder, prepare_folder
 from endoseg_cli.training.schedule import make_schedule
 from endoseg_cli.training.tensorboard import check_tensorboard
 from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
+
+CORRECTIVE_FOLDER = "corrective"
+"""Folder of stage two within the run folder."""
+CORRECTIVE_STEPS = 1000
+"""Most steps of stage two unless asked otherwise."""
+CLIPS_PER_STEP = 4
+"""Clips that stage two makes for each of its steps at most, so that short runs stay short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +61,10 @@ def run_training(
 ) -> Path:
     """Train as `config` says and return the model file, RUN/model.safetensors.
 
-    The run folder gets config.yaml, metrics.csv, curves.png, sample.png, last.pt, best1.pt and best2.pt. Under torchrun
-    every process calls this, and the first one writes. Raises UsageError, InputError or OutputError before training if
-    settings, data or folder do not fit, and what `Trainer` raises.
+    The run folder gets config.yaml, metrics.csv, curves.png, sample.png, last.pt, best1.pt and best2.pt, and in
+    corrective/ what stage two leaves (see `train_corrective`). Under torchrun every process calls this, and the first
+    one writes. Raises UsageError, InputError or OutputError before training if settings, data or folder do not fit,
+    and what `Trainer` raises.
     """
     options, listener = options or RunOptions(), listener or RunListener()
     return with_ranks(
@@ -98,7 +109,7 @@ def _run(
     if options.tensorboard:
         check_tensorboard()
     if not resume:
-        _prepare_folder(folder, ranks)
+        prepare_folder(folder, ranks)
     if not ranks.leads:
         ranks.wait()  # for the first process, which decodes videos and fetches weights that the others then find
     found = _gather(sources, listener)
@@ -119,16 +130,51 @@ def _run(
         trainer.resume()
     elif ranks.leads:
         write_config(folder / CONFIG_FILE, sources, config, _record(found, config, ranks))
-    if not ranks.leads:
+    if ranks.leads:
+        with RunFolder(folder, trainer, listener, tensorboard=options.tensorboard) as writer:
+            trainer.listener = writer.listener
+            trainer.fit()
+    else:
         trainer.fit()
-        ranks.wait()
-        return folder / MODEL_FILE
-    with RunFolder(folder, trainer, listener, tensorboard=options.tensorboard) as writer:
-        trainer.listener = writer.listener
-        trainer.fit()
-    path = _write_model(trainer, folder, found)
+    ranks.wait()  # for the first process, which writes the best weights
+    bundle = _make_bundle(trainer, folder, found)
+    if ranks.leads:
+        save_bundle(bundle, folder / MODEL_FILE)
+    if config.corrective:
+        bundle = _stage_two(bundle, trainer, sources, found, folder, listener)
+        if ranks.leads:
+            save_bundle(bundle, folder / MODEL_FILE)
     ranks.wait()
-    return path
+    return folder / MODEL_FILE
+
+
+def _stage_two(
+    bundle: Bundle, trainer: Trainer, sources: SourcesConfig, found: DataSources, folder: Path, listener: RunListener
+) -> Bundle:
+    """Return the model with a corrective network trained on the same data; what it leaves lies in RUN/corrective."""
+    steps = trainer.config.corrective_steps or min(trainer.step, CORRECTIVE_STEPS)
+    own = folder / CORRECTIVE_FOLDER
+    listener.on_note(f"stage two: the corrective network, {steps} steps; the model so far is {folder / MODEL_FILE}")
+    if trainer.ranks.leads:
+        own.mkdir(exist_ok=True)
+    resume = trainer.ranks.lead((own / LAST).is_file())
+    clips = ClipSources(stills=found.labeled, val=found.val, videos=tuple(find_videos(sources.unlabeled)))
+    config = CorrectiveTrainConfig(
+        max_steps=steps,
+        clips=min(CorrectiveTrainConfig.clips, steps * CLIPS_PER_STEP),
+        batch_size=CorrectiveTrainConfig.batch_size * trainer.ranks.size,
+        seed=trainer.config.seed,
+    )
+    return train_corrective(
+        bundle,
+        clips,
+        config,
+        own,
+        device=trainer.learner.device,
+        ranks=trainer.ranks,
+        listener=listener,
+        resume=resume,
+    )
 
 
 def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
@@ -138,17 +184,6 @@ def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
                 f"{name} must be a multiple of the {ranks.size} processes that share the batch, found {batch}",
                 hint=f"use {-(-batch // ranks.size) * ranks.size}",
             )
-
-
-def _prepare_folder(folder: Path, ranks: Ranks) -> None:
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    ranks.wait()
-    if taken:
-        raise OutputError(f"the run folder is not empty: {folder}", hint=f"choose another --out, or --resume {folder}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from error
 
 
 def _gather(sources: SourcesConfig, listener: RunListener) -> DataSources:
@@ -219,8 +254,12 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
         )
 
 
+<<<<<<< HEAD
 def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
     networks, dice = trainer.selected_networks()
+=======
+def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
+>>>>>>> refine
     unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
     card = ModelCard(
         architecture=trainer.config.network,
@@ -233,6 +272,10 @@ def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
             "validation_dice": {f"network{number}": round(score, 4) for number, score in enumerate(dice, start=1)},
         },
     )
+<<<<<<< HEAD
     path = folder / MODEL_FILE
     save_bundle(Bundle(card=card, networks=tuple(networks)), path)
     return path
+=======
+    return Bundle(card=card, networks=tuple(trainer.best_networks()))
+>>>>>>> refine

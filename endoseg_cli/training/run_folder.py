@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from endoseg_cli.errors import OutputError
 from endoseg_cli.training.curves import write_curves
+from endoseg_cli.training.distributed import Ranks
 from endoseg_cli.training.log import MetricsLog
 from endoseg_cli.training.records import RunListener, ValidationRecord
 from endoseg_cli.training.sample import write_sample
@@ -21,6 +23,18 @@ CURVES_FILE = "curves.png"
 SAMPLE_FILE = "sample.png"
 CURVES_SECONDS = 30.0
 """The curves are drawn anew this often at most, and at the end: drawing takes about a second."""
+
+
+def prepare_folder(folder: Path, ranks: Ranks) -> None:
+    """Make the run folder; raises OutputError if it is taken or cannot be made."""
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    ranks.wait()
+    if taken:
+        raise OutputError(f"the run folder is not empty: {folder}", hint=f"choose another --out, or --resume {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from error
 
 
 class RunFolder:

@@ -12,8 +12,8 @@ CUT_SCORE = 0.70
 """From this difference on two frames are of different scenes.
 
 Measured at 25 fps on 8 phantom clips of both scenes with their blur, bubbles and wash-out, and 2 real clips: 2 of 1,021
-pairs of neighbours lie above (the camera whips round), as do 99 % of 4,420 pairs of frames from different clips or
-different PolypGen stills.
+pairs of neighbours lie above (an overexposed fold sweeps over half of the picture in one frame), as do 99 % of 4,420
+pairs of frames from different clips or different PolypGen stills.
 """
 _SIDE = 48
 _CORE = 32  # of one frame, looked for in the other: the camera may turn by a sixth of the picture

@@ -23,7 +23,7 @@ Endoseg = Callable[..., Run]
 Render = Callable[[Clip], Path]
 PANELS = {
     "Segment": ("segment",),
-    "Train": ("check", "train", "evaluate", "suggest"),
+    "Train": ("check", "train", "train-corrective", "evaluate", "suggest"),
     "Models": ("info", "download-weights", "import-weights", "export"),
     "Test data and tools": ("phantom", "benchmark"),
 }

@@ -205,6 +205,7 @@ def test_a_model_trains_on_annotations(tmp_path: Path, clip: Path, weights: Path
         "32",
         "--encoder-weights",
         "none",
+        "--no-corrective",
     )
     schedule = ("--size", "32", "--max-steps", "1", "--batch-size", "2", "--val-fraction", "0.4", "--device", "cpu")
     options = ("--labeled", str(tmp_path / "a.json"), "--out", str(tmp_path / "run"), *network, *schedule)

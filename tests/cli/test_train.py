@@ -29,7 +29,7 @@ app.command()(train)
 runner = CliRunner()
 SMALL = (
     *("--encoder", "mobilenet_v2", "--decoder-channels", "8,8,8,8,8", "--encoder-weights", "none", "--size", "32"),
-    *("--batch-size", "2", "--num-passes", "2", "--warm-up-steps", "1", "--ramp-steps", "2"),
+    *("--batch-size", "2", "--num-passes", "2", "--warm-up-steps", "1", "--ramp-steps", "2", "--no-corrective"),
 )
 
 

@@ -1,90 +1,102 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from endoseg_cli.data.clips import find_clips, read_clip
-from endoseg_cli.data.images import write_png
-from endoseg_cli.errors import InputError, MissingInputError
-from tests.inference.brightness import disc_mask, disc_picture
-from tests.video.rendering import Clip
+from endoseg_cli.data.camera_motion import known_flow, move_camera
+from endoseg_cli.data.clips import ClipShape, estimated_flow, phantom_clips, sequence_clips, still_clips, video_clips
+from endoseg_cli.data.images import read_mask
+from endoseg_cli.data.layout import scan_labeled
+from endoseg_cli.errors import InputError
+from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
+from endoseg_cli.phantom.dataset import render_clips
+from tests.training.small import save_frames
 
-Render = Callable[[Clip], Path]
-SIZE = (48, 64)
-
-
-def write_masks(folder: Path, count: int) -> None:
-    folder.mkdir(parents=True)
-    for index in range(count):
-        write_png(folder / f"{index:06d}.png", disc_mask(index))
+SHAPE = ClipShape(frames=7, size=(48, 64), seed=1)
 
 
-def close(found: NDArray[np.bool_] | None, expected: NDArray[np.bool_]) -> bool:
-    return found is not None and int((found != expected).sum()) <= 12
+def drawn_still() -> tuple[
+    np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+]:
+    """Return a textured picture with a bright disc, and the disc's mask."""
+    noise = np.random.default_rng(0).integers(0, 90, (120, 160, 3), np.uint8)
+    image = np.asarray(cv2.GaussianBlur(noise, (5, 5), 0), dtype=np.uint8)
+    mask = np.zeros((120, 160), np.uint8)
+    cv2.circle(mask, (80, 60), 22, 1, -1)
+    image[mask > 0] += 120
+    return image, mask > 0
 
 
-@pytest.fixture
-def video(render: Render) -> Path:
-    return render(Clip(name="a.mp4", picture=disc_picture, frames=6))
+@pytest.mark.parametrize("seed", range(4))
+def test_masks_move_with_the_picture(seed: int) -> None:
+    image, mask = drawn_still()
+    clip = move_camera(image, mask, frames=7, size=(96, 128), speed=1.0, rng=np.random.default_rng(seed))
+    assert clip.frames.shape == (7, 96, 128, 3) and clip.masks.shape == (7, 96, 128)
+    for frame, moved in zip(clip.frames, clip.masks, strict=True):
+        assert frame[moved].mean() > frame[~moved].mean() + 40
+    assert not np.array_equal(clip.masks[0], clip.masks[-1])
 
 
-def test_a_video_with_a_folder_of_masks(video: Path) -> None:
-    write_masks(video.with_name("a_masks"), 6)
-    [clip] = find_clips(video)
-    frames = list(read_clip(clip, SIZE))
-    assert clip.name == "a.mp4" and [frame.time for frame in frames] == pytest.approx([i / 25 for i in range(6)])
-    for index, frame in enumerate(frames):
-        assert frame.picture.shape == (*SIZE, 3) and frame.truth is not None
-        assert np.array_equal(frame.truth, disc_mask(index))
-    small = next(read_clip(clip, (24, 32)))
-    assert small.picture.shape == (24, 32, 3) and small.truth is not None and small.truth.shape == (24, 32)
+def test_the_known_flow_leads_from_frame_to_frame() -> None:
+    image, mask = drawn_still()
+    clip = move_camera(image, mask, frames=7, size=(96, 128), speed=1.0, rng=np.random.default_rng(3))
+    flow = known_flow(clip.homographies[0], clip.homographies[4], (96, 128))
+    rows, columns = np.nonzero(clip.masks[0])
+    x, y = (columns + flow[rows, columns, 0]).round(), (rows + flow[rows, columns, 1]).round()
+    inside = (x >= 0) & (x < 128) & (y >= 0) & (y < 96)
+    assert np.abs(flow).max() > 2
+    assert clip.masks[4][y[inside].astype(int), x[inside].astype(int)].mean() > 0.95
 
 
-def test_a_video_with_a_video_of_masks_which_is_no_clip_itself(video: Path, render: Render) -> None:
-    render(Clip(name="a_masks.mkv", codec="ffv1", picture=disc_picture, frames=6))
-    [clip] = find_clips(video.parent)
-    assert all(close(frame.truth, disc_mask(index)) for index, frame in enumerate(read_clip(clip, SIZE)))
+def test_the_estimated_flow_follows_a_shift() -> None:
+    image, _ = drawn_still()
+    moved = np.roll(image, 4, axis=1)
+    flow = estimated_flow(np.stack([image, moved]))
+    assert flow.shape == (1, 2, 30, 40)
+    assert abs(float(np.median(flow[0, 0, 8:22, 10:30])) - 4) < 1
 
 
-def test_a_video_without_masks(video: Path) -> None:
-    [clip] = find_clips(video)
-    assert clip.masks is None and [frame.truth for frame in read_clip(clip, SIZE)] == [None] * 6
+def test_clips_of_stills_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    save_frames(tmp_path, 3)
+    records = scan_labeled(tmp_path).records
+    first, again = (list(still_clips(records, 4, SHAPE, "training")) for _ in range(2))
+    assert len(first) == 4 and len({clip.group for clip in first}) == 3
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one.frames, other.frames) and np.array_equal(one.flow, other.flow)
+        assert one.truth is not None and one.flow.shape == (6, 2, 12, 16) and one.interval == 1
 
 
-@pytest.mark.parametrize(("count", "found"), [(5, "fewer"), (7, "more")])
-def test_masks_that_do_not_match_the_frames_are_refused(video: Path, count: int, found: str) -> None:
-    write_masks(video.with_name("a_masks"), count)
-    [clip] = find_clips(video)
-    with pytest.raises(InputError, match=f"a mask for each frame of .*a.mp4, found {found} masks"):
-        list(read_clip(clip, SIZE))
+def test_sequences_are_read_in_order_and_thinned_to_25_a_second(tmp_path: Path) -> None:
+    save_frames(tmp_path, 15)
+    records = scan_labeled(tmp_path).records
+    (clip,) = sequence_clips(records, 1, SHAPE, 50.0)
+    assert clip.truth is not None
+    areas = clip.truth.mean((1, 2))
+    assert (np.diff(areas) > 0).all(), "the drawn discs grow from file to file, 10.png after 9.png"
+    assert clip.interval == 1.0
+    assert len(list(sequence_clips(records, 99, SHAPE, 25.0))) == 15 - 7 + 1
+    with pytest.raises(InputError, match="sequences of 7 consecutive frames or more, found 1 folders of at most 6"):
+        list(sequence_clips(records[:6], 1, SHAPE, 25.0))
 
 
-def test_folders_of_frames_are_clips_in_natural_order(tmp_path: Path) -> None:
-    for group in ("p1", "p2"):
-        for index in (10, 2, 1):
-            for kind, pixels in (("images", disc_picture(index, SIZE)), ("masks", disc_mask(index))):
-                path = tmp_path / kind / group / f"frame{index}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_png(path, pixels)
-    clips = find_clips(tmp_path)
-    assert [clip.name for clip in clips] == ["p1", "p2"]
-    frames = list(read_clip(clips[1], SIZE))
-    assert [frame.time for frame in frames] == [0, 0.04, 0.08]
-    for index, frame in zip((1, 2, 10), frames, strict=True):
-        assert frame.truth is not None and np.array_equal(frame.truth, disc_mask(index))
-    [plain] = find_clips(tmp_path / "images" / "p1")
-    assert plain.masks is None and [frame.truth for frame in read_clip(plain, SIZE)] == [None] * 3
+def test_videos_give_clips_with_the_masks_beside_them(tmp_path: Path) -> None:
+    config, clip = PhantomConfig(size=(48, 64), seed=2), ClipConfig(seconds=1.0, frames_per_second=25)
+    render_clips(tmp_path, 1, config, clip)
+    (video,) = (tmp_path / "clips").glob("*.mp4")
+    first, second = video_clips([video], 2, SHAPE)
+    assert first.frames.shape == (7, 48, 64, 3) and first.truth is not None and first.interval == 1
+    assert not np.array_equal(first.frames, second.frames)
+    masks = sorted((tmp_path / "clips").glob("*_masks/*.png"))
+    assert np.array_equal(first.truth[0], read_mask(masks[0]))
+    (tmp_path / "alone.mp4").write_bytes(video.read_bytes())
+    (without,) = video_clips([tmp_path / "alone.mp4"], 1, SHAPE)
+    assert without.truth is None
 
 
-def test_paths_that_hold_nothing_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "note.txt").touch()
-    with pytest.raises(MissingInputError, match="no such file or folder"):
-        find_clips(tmp_path / "none")
-    with pytest.raises(MissingInputError, match="no video and no picture"):
-        find_clips(tmp_path)
-    with pytest.raises(InputError, match="expected a video or a folder"):
-        find_clips(tmp_path / "note.txt")
+def test_the_phantom_gives_clips_of_both_scenes() -> None:
+    colon, ureter = phantom_clips(2, ClipShape(frames=3, size=(32, 32), seed=0))
+    assert colon.frames.shape == ureter.frames.shape == (3, 32, 32, 3)
+    assert colon.group != ureter.group and colon.truth is not None

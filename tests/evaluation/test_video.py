@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from endoseg_cli.data.clips import ClipFrame
+from endoseg_cli.data.video_clips import ClipFrame
 from endoseg_cli.evaluation.spoil import Spoiler
 from endoseg_cli.evaluation.video import BEFORE, ClipScorer, Probability, video_report
 from endoseg_cli.evaluation.video_tables import frame_table, video_tables

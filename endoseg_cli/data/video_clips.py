@@ -1,0 +1,163 @@
+"""Find clips to score over time: videos and folders of frames, with their masks where there are any."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.folder_names import place
+from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
+from endoseg_cli.data.labels import read_label
+from endoseg_cli.data.layout import find_labeled, scan_labeled
+from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.video.reader import VideoReader
+
+PICTURES_PER_SECOND = 25
+"""Frame rate that folders of pictures are taken to have."""
+_MASK_ENDINGS = ("_masks", "_mask")
+_HINT = "masks of VIDEO.mp4 lie beside it as VIDEO_masks/000000.png... or VIDEO_masks.mp4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Frames in order, and their masks."""
+
+    name: str
+    """What to call it."""
+    frames: Path | tuple[Path, ...]
+    """A video, or pictures in order."""
+    masks: Path | tuple[Path, ...] | None
+    """A video, or files in order; None where the truth is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClipFrame:
+    """A frame of a clip."""
+
+    picture: NDArray[np.uint8]
+    """(h, w, 3) RGB."""
+    time: float
+    """Timestamp in seconds."""
+    truth: NDArray[np.bool_] | None
+    """(h, w); None where it is not known."""
+
+
+def find_clips(path: Path) -> list[Clip]:
+    """Return the clip of a video, or the clips in a folder: its videos, or else one for each folder of frames.
+
+    Masks of a video are looked for beside it, as `endoseg phantom --clips` writes them, or as a mask video; those of
+    pictures as `find_labeled` does, or nowhere if there is no mask at all. Raises MissingInputError, InputError.
+    """
+    if path.is_file():
+        if not is_video(path):
+            raise InputError(f"expected a video or a folder, found another file: {path}", hint="give --video FILE.mp4")
+        return [_video(path, path.name)]
+    if not path.is_dir():
+        raise MissingInputError(f"no such file or folder: {path}", hint="check the path")
+    videos = [file for file in sorted(path.rglob("*")) if file.is_file() and is_video(file) and not _is_mask(file)]
+    if videos:
+        return [_video(video, str(video.relative_to(path))) for video in videos]
+    pictures = [file for file in sorted(path.rglob("*")) if file.is_file() and is_image(file)]
+    if not pictures:
+        raise MissingInputError(f"no video and no picture in the folder {path}", hint="check the path")
+    has_masks = any(place(file, path).role == "mask" for file in pictures) or scan_labeled(path).records
+    return _labeled(path) if has_masks else _unlabeled(path, pictures)
+
+
+def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
+    """Yield the frames of a clip, one by one, pictures and masks at `size` = (height, width).
+
+    Raises InputError if a file cannot be read, or if there are more or fewer masks than frames.
+    """
+    if isinstance(clip.frames, Path):
+        with VideoReader(clip.frames, rgb_size=size) as reader:
+            pairs = zip_longest(reader, _masks(clip, size))
+            for frame, truth in pairs:
+                if frame is None or (truth is None and clip.masks is not None):
+                    found = "fewer masks than frames" if truth is None else "more masks than frames"
+                    raise InputError(f"expected a mask for each frame of {clip.frames}, found {found}", hint=_HINT)
+                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth)
+        return
+    masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
+    for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
+        truth = None if mask is None else _resize(read_label(file, mask), size)
+        yield ClipFrame(picture=resize_frame(read_image(file), size), time=index / PICTURES_PER_SECOND, truth=truth)
+
+
+def _video(video: Path, name: str) -> Clip:
+    for ending in _MASK_ENDINGS:
+        folder = video.with_name(video.stem + ending)
+        if folder.is_dir():
+            files = tuple(sorted((file for file in folder.iterdir() if is_image(file)), key=_natural))
+            return Clip(name=name, frames=video, masks=files)
+        for file in sorted(video.parent.glob(f"{_escaped(video.stem)}{ending}.*")):
+            if is_video(file):
+                return Clip(name=name, frames=video, masks=file)
+    return Clip(name=name, frames=video, masks=None)
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _is_mask(video: Path) -> bool:
+    """Whether a video is the masks of another one beside it."""
+    return any(
+        video.stem.endswith(ending)
+        and any(map(is_video, video.parent.glob(f"{_escaped(video.stem[: -len(ending)])}.*")))
+        for ending in _MASK_ENDINGS
+    )
+
+
+def _labeled(root: Path) -> list[Clip]:
+    groups = defaultdict(list)
+    for record in find_labeled(root):
+        groups[record.group].append(record)
+    clips = []
+    for group, records in groups.items():
+        ordered = sorted(records, key=lambda record: _natural(record.image))
+        frames, masks = tuple(one.image for one in ordered), tuple(one.mask for one in ordered)
+        clips.append(Clip(name=group or root.name, frames=frames, masks=masks))
+    return clips
+
+
+def _unlabeled(root: Path, pictures: Sequence[Path]) -> list[Clip]:
+    folders = defaultdict(list)
+    for file in pictures:
+        folders[file.parent].append(file)
+    return [
+        Clip(name=str(folder.relative_to(root.parent)), frames=tuple(sorted(files, key=_natural)), masks=None)
+        for folder, files in folders.items()
+    ]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Order frame2 before frame10."""
+    parts = re.split(r"(\d+)", path.stem)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
+    if isinstance(clip.masks, Path):
+        with VideoReader(clip.masks, rgb_size=size) as reader:
+            for frame in reader:
+                yield frame.rgb[..., 0] > 127
+    elif clip.masks is not None:
+        for file in clip.masks:
+            yield _resize(read_mask(file), size)
+
+
+def _resize(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    if mask.shape == size:
+        return mask
+    resized = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=np.uint8).view(np.bool_)

@@ -1,0 +1,194 @@
+"""The corrective network's training from folders to a model file, alone or as stage two of `endoseg train`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from endoseg_cli import __version__
+from endoseg_cli.errors import InputError, UsageError
+from endoseg_cli.networks.bundle import Bundle, load_bundle, save_bundle
+from endoseg_cli.networks.corrective import CorrectiveConfig
+from endoseg_cli.networks.device import resolve_device
+from endoseg_cli.networks.models import resolve_weights
+from endoseg_cli.training.config_file import build_config, read_config, read_record, write_sections
+from endoseg_cli.training.corrective_clips import FrozenNetworks
+from endoseg_cli.training.corrective_config import CorrectiveSources, CorrectiveTrainConfig
+from endoseg_cli.training.corrective_learner import CorrectiveLearner
+from endoseg_cli.training.corrective_sources import ClipSources, gather_clip_sources, make_clips
+from endoseg_cli.training.corrective_training import CorrectiveTrainer
+from endoseg_cli.training.curves import CORRECTIVE_PANELS, write_curves
+from endoseg_cli.training.distributed import Ranks, with_ranks
+from endoseg_cli.training.log import MetricsLog
+from endoseg_cli.training.provenance import data_digest, versions
+from endoseg_cli.training.records import CorrectiveRecord, RunListener
+from endoseg_cli.training.run_folder import (
+    CONFIG_FILE,
+    CURVES_FILE,
+    CURVES_SECONDS,
+    METRICS_FILE,
+    MODEL_FILE,
+    prepare_folder,
+)
+from endoseg_cli.training.trainer import LAST
+
+CORRECTIVE_SECTIONS: dict[str, type] = {"data": CorrectiveSources, "corrective": CorrectiveTrainConfig}
+"""What the config file of such a run may set, by section."""
+
+
+def run_corrective(
+    sources: CorrectiveSources,
+    config: CorrectiveTrainConfig,
+    folder: Path,
+    *,
+    device: str = "auto",
+    listener: RunListener | None = None,
+) -> Path:
+    """Train a corrective network for a model and return the model that holds both, RUN/model.safetensors.
+
+    The run folder gets config.yaml, metrics.csv, curves.png, last.pt and best.pt. Under torchrun every process calls
+    this. Raises UsageError, InputError, WeightsError or OutputError before training if something does not fit, and
+    what `CorrectiveTrainer` raises.
+    """
+    return with_ranks(
+        resolve_device(device), lambda ranks, place: _run(sources, config, folder, place, ranks, listener, resume=False)
+    )
+
+
+def resume_corrective(folder: Path, *, device: str = "auto", listener: RunListener | None = None) -> Path:
+    """Go on with the run in `folder` where its last checkpoint is; raises as `training.run.resume_training` does."""
+    if not (folder / LAST).is_file() or not (folder / CONFIG_FILE).is_file():
+        raise UsageError(
+            f"nothing to resume in {folder}: expected {LAST} and {CONFIG_FILE} there",
+            hint="check the path; a run that wrote no checkpoint yet is begun anew",
+        )
+    settings = read_config(folder / CONFIG_FILE, CORRECTIVE_SECTIONS)
+    sources = build_config(CorrectiveSources, settings["data"], "data.")
+    config = build_config(CorrectiveTrainConfig, settings["corrective"], "corrective.")
+    return with_ranks(
+        resolve_device(device), lambda ranks, place: _run(sources, config, folder, place, ranks, listener, resume=True)
+    )
+
+
+def train_corrective(
+    bundle: Bundle,
+    sources: ClipSources,
+    config: CorrectiveTrainConfig,
+    folder: Path,
+    *,
+    device: torch.device,
+    ranks: Ranks,
+    listener: RunListener,
+    resume: bool,
+) -> Bundle:
+    """Return the model with a corrective network that was trained on clips of `sources`; checkpoints go to `folder`."""
+    if bundle.card.architecture.classes != 1:
+        raise UsageError(
+            f"a corrective network learns from masks of one class, the model has {bundle.card.architecture.classes}"
+        )
+    if config.batch_size % ranks.size:
+        raise UsageError(
+            f"--batch-size must be a multiple of the {ranks.size} processes that share it, found {config.batch_size}"
+        )
+    listener = listener if ranks.leads else RunListener()
+    size = config.size or bundle.card.input_size
+    frozen = FrozenNetworks(bundle.networks, bundle.card, device)
+    data = make_clips(sources, config, size, frozen, listener.on_note)
+    learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), frozen, device=device, ranks=ranks)
+    trainer = CorrectiveTrainer(config, data, learner, folder=folder)
+    if resume:
+        trainer.resume()
+    writer = _Writer(folder, trainer.step, listener)
+    if ranks.leads:
+        trainer.listener = replace(listener, on_corrective=writer.validated)
+    trainer.fit()
+    ranks.wait()  # for the first process, which writes the best weights
+    if ranks.leads:
+        writer.draw()
+        if trainer.best <= 0:
+            listener.on_warning("the corrective network does no more good than harm on held-out clips: train it longer")
+    return _with_best(bundle, trainer, data_size=(len(data.training), len(data.validation)))
+
+
+class _Writer:
+    """Writes each validation into the run folder and passes it on."""
+
+    def __init__(self, folder: Path, step: int, listener: RunListener) -> None:
+        self._curves, self._listener, self._drawn = folder / CURVES_FILE, listener, 0.0
+        self._log = MetricsLog(folder / METRICS_FILE, keep_until=step)
+
+    def validated(self, record: CorrectiveRecord) -> None:
+        row = {
+            "step": str(record.step),
+            "seconds": f"{record.seconds:.1f}",
+            "learning_rate": f"{record.learning_rate:.3e}",
+        }
+        self._log.append(row | {name: f"{value:.6f}" for name, value in {**record.scores, **record.values}.items()})
+        if time.monotonic() - self._drawn > CURVES_SECONDS:
+            self.draw()
+        self._listener.on_corrective(record)
+
+    def draw(self) -> None:
+        if self._log.rows:
+            write_curves(self._curves, self._log.rows, CORRECTIVE_PANELS)
+        self._drawn = time.monotonic()
+
+
+def _with_best(bundle: Bundle, trainer: CorrectiveTrainer, data_size: tuple[int, int]) -> Bundle:
+    network, scores = trainer.best_network()
+    measured = {name: round(value, 4) for name, value in scores.items()}
+    card = replace(
+        bundle.card,
+        corrective=network.config,
+        training_data=f"{bundle.card.training_data}; corrective network: {data_size[0]} clips",
+        scores={**bundle.card.scores, "corrective_dice_on_clips": {"clips": data_size[1], **measured}},
+        endoseg_version=__version__,
+    )
+    return Bundle(card=card, networks=bundle.networks, corrective=network)
+
+
+def _run(
+    sources: CorrectiveSources,
+    config: CorrectiveTrainConfig,
+    folder: Path,
+    device: torch.device,
+    ranks: Ranks,
+    listener: RunListener | None,
+    *,
+    resume: bool,
+) -> Path:
+    listener = listener or RunListener()
+    bundle = load_bundle(resolve_weights(sources.weights))
+    found = gather_clip_sources(sources, config.seed)
+    digest = data_digest(found.as_data())
+    if not resume:
+        prepare_folder(folder, ranks)
+        if ranks.leads:
+            record = {"versions": versions(), "processes": ranks.size, "data_digest": digest}
+            write_corrective_config(folder, sources, config, record)
+    elif read_record(folder / CONFIG_FILE).get("data_digest") != digest:
+        raise InputError(
+            f"the data are no longer those that {folder} was trained on: files were changed, added or removed",
+            hint="restore them, or begin a new run",
+        )
+    if bundle.corrective is not None and ranks.leads:
+        listener.on_warning("the model has a corrective network already; the new one takes its place")
+    trained = train_corrective(
+        bundle, found, config, folder, device=device, ranks=ranks, listener=listener, resume=resume
+    )
+    if ranks.leads:
+        save_bundle(trained, folder / MODEL_FILE)
+    ranks.wait()
+    return folder / MODEL_FILE
+
+
+def write_corrective_config(
+    folder: Path, sources: CorrectiveSources, config: CorrectiveTrainConfig, record: Mapping[str, Any]
+) -> None:
+    """Write RUN/config.yaml."""
+    write_sections(folder / CONFIG_FILE, {"data": asdict(sources), "corrective": asdict(config)}, record)
