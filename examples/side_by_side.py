@@ -1,7 +1,7 @@
 """Put frames of a video above the same frames of its overlay, in one JPEG; examples/overlay.jpg was made so:
 
-    endoseg segment examples/colonoscopy-phantom.mp4 --overlay overlay.mp4
-    python examples/side_by_side.py examples/colonoscopy-phantom.mp4 overlay.mp4 0 40 108 --out examples/overlay.jpg
+endoseg segment examples/colonoscopy-phantom.mp4 --overlay overlay.mp4
+python examples/side_by_side.py examples/colonoscopy-phantom.mp4 overlay.mp4 0 40 108 --out examples/overlay.jpg
 """
 
 from __future__ import annotations

@@ -254,12 +254,8 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
         )
 
 
-<<<<<<< HEAD
-def _write_model(trainer: Trainer, folder: Path, found: DataSources) -> Path:
-    networks, dice = trainer.selected_networks()
-=======
 def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
->>>>>>> refine
+    networks, dice = trainer.selected_networks()
     unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
     card = ModelCard(
         architecture=trainer.config.network,
@@ -272,10 +268,4 @@ def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
             "validation_dice": {f"network{number}": round(score, 4) for number, score in enumerate(dice, start=1)},
         },
     )
-<<<<<<< HEAD
-    path = folder / MODEL_FILE
-    save_bundle(Bundle(card=card, networks=tuple(networks)), path)
-    return path
-=======
-    return Bundle(card=card, networks=tuple(trainer.best_networks()))
->>>>>>> refine
+    return Bundle(card=card, networks=tuple(networks))
