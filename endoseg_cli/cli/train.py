@@ -126,7 +126,7 @@ def train(
     min_confidence: Annotated[
         float,
         typer.Option(help="Trust no pixel less sure than this probability; 0.5 trusts any.", rich_help_panel=METHOD),
-    ] = 0.5,
+    ] = 0.7,
     reduction: Annotated[
         Literal["all", "kept"],
         typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
@@ -177,7 +177,9 @@ def train(
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="At the start of the cosine.", rich_help_panel=SCHEDULE)] = 1e-4,
     final_learning_rate: Annotated[float, typer.Option(help="At its end.", rich_help_panel=SCHEDULE)] = 1e-5,
-    dice_weight: Annotated[float, typer.Option(help="Weight of a soft Dice loss.", rich_help_panel=SCHEDULE)] = 0.0,
+    dice_weight: Annotated[
+        float, typer.Option(help="Weight of a soft Dice loss; 0 is the paper's.", rich_help_panel=SCHEDULE)
+    ] = 1.0,
     color_jitter: Annotated[
         float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0,

@@ -167,7 +167,7 @@ def scan_unlabeled(
 
 def find_videos(paths: Sequence[Path]) -> list[Path]:
     """Return the videos among the paths and below the folders among them."""
-    return list(dict.fromkeys(video for root in paths for _, video in _unlabeled_files(root)[1]))
+    return list(dict.fromkeys(video for root in paths for _, video in unlabeled_files(root)[1]))
 
 
 Key = tuple[str, str]

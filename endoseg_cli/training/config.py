@@ -60,8 +60,9 @@ class TrainConfig:
     """Learning rate at its end."""
     weight_decay: float = 1e-4
     """Weight decay of AdamW."""
-    dice_weight: float = 0.0
-    """Weight of a soft Dice loss beside the paper's cross-entropy on labelled frames; 0 is the paper's."""
+    dice_weight: float = 1.0
+    """Weight of a soft Dice loss beside the paper's cross-entropy on labelled frames; 0 is the paper's, and learns
+    lesions of 2 % of the frame much later."""
     cross_supervision: bool = True
     """Teach each network's weak view with the other's pseudo-label (Endo-SemiS, cross-supervision)."""
     joint_pseudo_label: bool = True
@@ -76,7 +77,7 @@ class TrainConfig:
     """K, the stochastic passes of a teacher."""
     threshold_scope: ThresholdScope = "pseudo-class"
     """Pixels that the threshold is taken among: each class of the pseudo-label; image is the paper's."""
-    min_confidence: float = 0.5
+    min_confidence: float = 0.7
     """Pixels more uncertain than this probability are not trusted; 0.5, the paper's, excludes none."""
     reduction: Reduction = "all"
     """What masked losses are divided by: all pixels, as in the paper, or the kept ones."""

@@ -30,6 +30,8 @@ CONFIG = TrainConfig(
     ramp_steps=2,
     num_passes=2,
     threshold_scope="image",
+    min_confidence=0.5,
+    dice_weight=0.0,
     learning_rate=1e-3,
 )
 

@@ -63,7 +63,7 @@ def test_the_gradient_of_a_step_reaches_the_whole_network(clips: list[Clip], tmp
     for _ in range(2):  # the head begins at zero and lets gradients through from the second step on
         values = trainer.train_step()
     assert values["segmentation"] > 0 and values["consistency"] > 0
-    still = [name for name, value in trainer.learner.network.named_parameters() if not value.grad.any()]  # type: ignore[union-attr]
+    still = [name for name, value in trainer.learner.network.named_parameters() if not value.grad.any()]
     assert still == []
 
 
