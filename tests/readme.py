@@ -56,8 +56,9 @@ def sliding(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def fill(folder: Path, *, with_model: bool) -> None:
     """Write what the README's commands read, under the names it uses; a trained model only where it is not trained."""
-    for name in ("frames/p1", "frames/p2", "other-hospital", "polypgen/C1", "polypgen/C4", "polypgen/C6"):
-        save_frames(folder / name, 2, seed=len(name) * 10)
+    folders = ("frames/p1", "frames/p2", "other-hospital", "polypgen/C1", "polypgen/C4", "polypgen/C6")
+    for number, name in enumerate(folders):
+        save_frames(folder / name, 2, seed=10 * number)
     for name in ("", "videos", "clips"):
         (folder / name).mkdir(exist_ok=True)
         render_clip(folder / name, Clip(name="colonoscopy.mp4", picture=sliding, frames=26))

@@ -27,7 +27,7 @@ OUTPUTS = ("--out", "--overlay", "--masks-dir", "--records", "--annotations", "-
 OUTPUTS += ("--contact-sheet", "--per-frame")
 SMALL_NETWORK = ("--encoder", "mobilenet_v2", "--size", "32")
 SMALL: dict[str, tuple[str, ...]] = {
-    "segment": ("--device", "cpu"),
+    "segment": ("--device", "cpu", "--threshold", "1e-6"),  # so that there are lesions to correct
     "check": (),
     "train": (
         *(*SMALL_NETWORK, "--decoder-channels", "8,8,8,8,8", "--encoder-weights", "none", "--batch-size", "2"),
