@@ -29,7 +29,15 @@ from endoseg_cli.cli.train_corrective import train_corrective
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
 DEBUG_VARIABLE = "ENDOSEG_DEBUG"
-EPILOG = "Set ENDOSEG_DEBUG=1 to see the traceback of an error. Research use only; not for diagnosis."
+SEGMENT, TRAIN, MODELS, TOOLS = "Segment", "Train", "Models", "Test data and tools"
+EXAMPLES = (
+    "endoseg segment video.mp4 --out mask.mp4 --overlay overlay.mp4",
+    "endoseg check --labeled frames --unlabeled videos",
+    "endoseg train --labeled frames --unlabeled videos --val-fraction 0.2 --out run",
+)
+NOTICE = "endoseg COMMAND --help says more. ENDOSEG_DEBUG=1 shows the traceback of an error. Not for diagnosis."
+# An empty line between them: every release of typer keeps these apart.
+EPILOG = "\n\n".join(("Examples:", *EXAMPLES, NOTICE))
 
 app = typer.Typer(
     name="endoseg",
@@ -56,18 +64,18 @@ def _root(
     pass
 
 
-app.command(rich_help_panel="Use a model")(segment)
-app.command(rich_help_panel="Use a model")(info)
-app.command("download-weights", rich_help_panel="Use a model")(download_weights)
-app.command("import-weights", rich_help_panel="Use a model")(import_weights)
-app.command(rich_help_panel="Use a model")(export)
-app.command(rich_help_panel="Train a model")(train)
-app.command("train-corrective", rich_help_panel="Train a model")(train_corrective)
-app.command(rich_help_panel="Train a model")(check)
-app.command(rich_help_panel="Train a model")(evaluate)
-app.command(rich_help_panel="Train a model")(suggest)
-app.command(rich_help_panel="Test data")(phantom)
-app.add_typer(benchmark, name="benchmark", rich_help_panel="Test data")
+app.command(rich_help_panel=SEGMENT)(segment)
+app.command(rich_help_panel=TRAIN)(check)
+app.command(rich_help_panel=TRAIN)(train)
+app.command("train-corrective", rich_help_panel=TRAIN)(train_corrective)
+app.command(rich_help_panel=TRAIN)(evaluate)
+app.command(rich_help_panel=TRAIN)(suggest)
+app.command(rich_help_panel=MODELS)(info)
+app.command("download-weights", rich_help_panel=MODELS)(download_weights)
+app.command("import-weights", rich_help_panel=MODELS)(import_weights)
+app.command(rich_help_panel=MODELS)(export)
+app.command(rich_help_panel=TOOLS)(phantom)
+app.add_typer(benchmark, name="benchmark", rich_help_panel=TOOLS)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -59,7 +59,10 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Read every file of the data and list every fault at once: exit code 0 if there is none, else 3."""
+    """Read every file of the data and list every fault at once: exit code 0 if there is none, else 3.
+
+    Example: endoseg check --labeled frames --unlabeled videos --val-fraction 0.2 --contact-sheet sheet.png
+    """
     from endoseg_cli.data.check import check_sources
     from endoseg_cli.data.sources import SourcesConfig
 

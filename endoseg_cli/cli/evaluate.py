@@ -112,6 +112,8 @@ def evaluate(
     """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration.
 
     With --video, score it over time: failures of single frames, flicker, and what refinement repairs and harms.
+
+    Example: endoseg evaluate --labeled frames --weights runs/first/model.safetensors --report report.html
     """
     from endoseg_cli.evaluation.breakdown import SizeBounds
     from endoseg_cli.evaluation.evaluate import EvaluationConfig

@@ -19,7 +19,10 @@ def info(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check a model file and print what it is: architecture, input, classes, training data, licence, scores."""
+    """Check a model file and print what it is: architecture, input, classes, training data, licence, scores.
+
+    Example: endoseg info runs/first/model.safetensors
+    """
     from endoseg_cli.networks.bundle import load_bundle
     from endoseg_cli.networks.models import resolve_weights
 

@@ -39,7 +39,10 @@ def phantom(
     ] = 0.2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a phantom that OUT holds already.")] = False,
 ) -> None:
-    """Render labelled endoscopy: OUT/images, OUT/masks, OUT/clips and OUT/phantom.json, which says what they show."""
+    """Render labelled endoscopy: OUT/images, OUT/masks, OUT/clips and OUT/phantom.json, which says what they show.
+
+    Example: endoseg phantom phantom-colon --stills 100 --clips 2
+    """
     from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
     from endoseg_cli.phantom.dataset import render_phantom
 

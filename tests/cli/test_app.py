@@ -21,7 +21,13 @@ from tests.video.rendering import Clip
 
 Endoseg = Callable[..., Run]
 Render = Callable[[Clip], Path]
-COMMANDS = ("segment", "info", "train", "train-corrective", "check", "evaluate", "suggest", "export", "phantom")
+PANELS = {
+    "Segment": ("segment",),
+    "Train": ("check", "train", "train-corrective", "evaluate", "suggest"),
+    "Models": ("info", "download-weights", "import-weights", "export"),
+    "Test data and tools": ("phantom", "benchmark"),
+}
+COMMANDS = tuple(name for names in PANELS.values() for name in names)
 HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
 # Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
 LAUNCH = """
@@ -53,6 +59,24 @@ for arguments in (["--version"], ["--help"], *([name, "--help"] for name in {COM
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith(f"endoseg {endoseg_cli.__version__}\n") and run.stderr == ""
     assert all(name in run.stdout for name in COMMANDS)
+
+
+def test_help_is_grouped_and_has_examples(endoseg: Endoseg) -> None:
+    lines = [line.strip(" │\n") for line in endoseg("--help").stdout.splitlines()]
+    titles = {title: index for index, line in enumerate(lines) for title in PANELS if line.startswith(f"╭─ {title} ─")}
+    for title, names in PANELS.items():
+        rows = lines[titles[title] + 1 :]
+        rows = rows[: next(index for index, line in enumerate(rows) if line.startswith("╰"))]
+        firsts = [row.split()[0] for row in rows]
+        assert [first for first in firsts if first in COMMANDS] == list(names)
+    assert "Examples:" in lines
+    for example in app_module.EXAMPLES:
+        assert example in lines, "an example keeps to one line of 80 columns, so that it can be copied"
+
+
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "benchmark"), "benchmark train"])
+def test_each_command_has_an_example_of_itself(endoseg: Endoseg, command: str) -> None:
+    assert f"Example: endoseg {command} " in endoseg(*command.split(), "--help").stdout
 
 
 def test_module_and_function_are_the_same_program() -> None:
@@ -120,7 +144,7 @@ def test_wrong_use_is_2(endoseg: Endoseg, arguments: list[str]) -> None:
 
 def test_without_a_command_there_is_help(endoseg: Endoseg) -> None:
     run = endoseg()
-    assert run.code == 2 and "Use a model" in run.stdout + run.stderr
+    assert run.code == 2 and "Test data and tools" in run.stdout + run.stderr
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:
