@@ -100,6 +100,8 @@ def train_corrective(
     frozen = FrozenNetworks(bundle.networks, bundle.card, device)
     data = make_clips(sources, config, size, frozen, listener.on_note)
     learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), frozen, device=device, ranks=ranks)
+    if bundle.corrective is not None and bundle.corrective.config == learner.network.config:
+        learner.network.load_state_dict(bundle.corrective.state_dict())
     trainer = CorrectiveTrainer(config, data, learner, folder=folder)
     if resume:
         trainer.resume()
@@ -177,7 +179,9 @@ def _run(
             hint="restore them, or begin a new run",
         )
     if bundle.corrective is not None and ranks.leads:
-        listener.on_warning("the model has a corrective network already; the new one takes its place")
+        goes_on = bundle.corrective.config == CorrectiveConfig(window=config.window)
+        what = "training goes on from it" if goes_on else "one of another architecture takes its place"
+        listener.on_note(f"the model has a corrective network already; {what}")
     trained = train_corrective(
         bundle, found, config, folder, device=device, ranks=ranks, listener=listener, resume=resume
     )

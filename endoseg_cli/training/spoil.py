@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Maps = NDArray[np.float32]  # (N, H, W), one plane per frame
 Failure = Literal["emptied", "invented", "eroded", "dilated", "shifted", "half lost", "weakened"]
 FAILURES: tuple[Failure, ...] = get_args(Failure)
-LIKELY = (0.28, 0.22, 0.1, 0.06, 0.1, 0.14, 0.1)
+LIKELY = (0.22, 0.3, 0.08, 0.06, 0.1, 0.14, 0.1)
 """How often each failure is drawn."""
 LENGTHS = (0.55, 0.3, 0.15)
 """How often a failure lasts one, two or three frames."""
@@ -20,7 +20,7 @@ UNTOUCHED_SHARE = 0.35
 """Share of the windows that are left alone, so that what is right is kept."""
 TRUTH_SHARE = 0.15
 """Share of the windows whose predictions are made from the truth before they are spoiled."""
-CENTRE_SHARE = 0.8
+CENTRE_SHARE = 0.65
 """Share of the failures that hit the corrected frame; the others hit neighbours alone."""
 CHANGED = 0.02
 """Uncertainty is computed anew where a probability moved by more."""
