@@ -24,8 +24,10 @@ from tests.readme import README, ROOT, Command, fill, read_commands
 Endoseg = Callable[..., Run]
 COMMANDS = read_commands()
 SECTIONS = list(dict.fromkeys(command.section for command in COMMANDS))
-OUTPUTS = ("--out", "--overlay", "--masks-dir", "--records", "--annotations", "--frames-dir", "--report", "--dest")
-OUTPUTS += ("--contact-sheet", "--per-frame")
+OUTPUTS = (
+    *("--out", "--overlay", "--masks-dir", "--records", "--annotations", "--frames-dir", "--report", "--dest"),
+    *("--contact-sheet", "--per-frame"),
+)
 SMALL_NETWORK = ("--encoder", "mobilenet_v2", "--size", "32")
 SMALL: dict[str, tuple[str, ...]] = {
     "segment": ("--device", "cpu", "--network", "1", "--threshold", "1e-6"),  # so that there are lesions to correct
