@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from endoseg_cli.cli.evaluate_video import VideoOptions, evaluate_video
+from endoseg_cli.cli.evaluate_video import VideoOptions, VideoPaths, evaluate_video
 from endoseg_cli.cli.tables import print_tables
 from endoseg_cli.errors import UsageError
 
@@ -77,6 +77,18 @@ def evaluate(
             rich_help_panel=VIDEO,
         ),
     ] = None,
+    stills: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--stills",
+            metavar="PATH",
+            help="Frames with masks, like --labeled; a camera moves over each, which makes clips with truth.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
+    still_clips: Annotated[
+        int, typer.Option("--still-clips", help="How many such clips, one second each.", rich_help_panel=VIDEO)
+    ] = 40,
     refine: Annotated[
         Literal["auto", "flagged", "all", "off"] | None,
         typer.Option("--refine", help="Only this refinement (default: flagged and all).", rich_help_panel=VIDEO),
@@ -109,15 +121,16 @@ def evaluate(
     from endoseg_cli.networks.bundle import load_bundle
     from endoseg_cli.networks.models import resolve_weights
 
-    over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil)
-    if video:
+    over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil, still_clips=still_clips)
+    if video or stills:
         _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
         _check_outputs(per_frame, None, overwrite=overwrite)
         weights_file = resolve_weights(weights)
         predictor = Predictor(
             load_bundle(weights_file), device=device, precision="fp32", network=network, batch_size=batch_size
         )
-        evaluate_video(video, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
+        paths = VideoPaths(videos=video or (), stills=stills or ())
+        evaluate_video(paths, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
         return
     over_time.refuse_without_video()
     bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])

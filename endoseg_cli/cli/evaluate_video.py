@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from endoseg_cli.data.video_clips import ClipFrame
     from endoseg_cli.evaluation.video import ClipScorer
     from endoseg_cli.inference.predictor import Predictor
     from endoseg_cli.inference.refine import RefinedFrame, RefineMode, Refiner
@@ -29,8 +31,18 @@ BASELINE_WINDOW = 5
 
 
 @dataclass(frozen=True, kw_only=True)
+class VideoPaths:
+    """What is scored over time."""
+
+    videos: Sequence[Path] = ()
+    """Videos, or folders of videos or frames."""
+    stills: Sequence[Path] = ()
+    """Labelled frames that a camera moves over."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """What belongs to --video alone."""
+    """What belongs to --video and --stills alone."""
 
     refine: Literal["auto", "flagged", "all", "off"] | None
     """The refinement to score; None scores flagged and all."""
@@ -40,10 +52,14 @@ class VideoOptions:
     """Score simple means over time as well."""
     spoil: int | None
     """Seed for spoiling frames; None leaves them as they are."""
+    still_clips: int = 40
+    """Clips made of stills."""
 
     def __post_init__(self) -> None:
         if self.spoil is not None and self.spoil < 0:
             raise UsageError(f"--spoil must be 0 or more, found {self.spoil}")
+        if self.still_clips < 1:
+            raise UsageError(f"--still-clips must be at least 1, found {self.still_clips}")
 
     def refuse_without_video(self) -> None:
         """Raise UsageError if any of them is given."""
@@ -51,11 +67,13 @@ class VideoOptions:
         given = [option for option, value in options.items() if value]
         given += ["--spoil"] if self.spoil is not None else []
         if given:
-            raise UsageError(f"{' and '.join(given)} belongs to --video, which is not given", hint="add --video PATH")
+            raise UsageError(
+                f"{' and '.join(given)} belongs to --video or --stills, found neither", hint="add --video PATH"
+            )
 
 
 def evaluate_video(
-    paths: Sequence[Path],
+    paths: VideoPaths,
     predictor: Predictor,
     options: VideoOptions,
     *,
@@ -64,7 +82,6 @@ def evaluate_video(
     as_json: bool,
 ) -> None:
     """Score clips and print tables or JSON on stdout."""
-    from endoseg_cli.data.video_clips import find_clips, read_clip
     from endoseg_cli.evaluation.output import write_text
     from endoseg_cli.evaluation.spoil import Spoiler
     from endoseg_cli.evaluation.video import ClipScorer, video_report
@@ -72,23 +89,33 @@ def evaluate_video(
     from endoseg_cli.inference.masks import MaskConfig
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
-    clips = [clip for path in paths for clip in find_clips(path)]
+    clips = _clips(paths, predictor.input_size, options.still_clips)
     scorer = ClipScorer(_as_predict(predictor), _methods(predictor, options, threshold), threshold=threshold)
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
-        for number, clip in enumerate(clips):
-            task = progress.add_task(clip.name, total=None)
+        for number, (name, frames) in enumerate(clips):
+            task = progress.add_task(name, total=None)
             spoiler = None
             if options.spoil is not None:
                 spoiler = Spoiler(seed=options.spoil, clip=number, threshold=threshold)
-            frames = read_clip(clip, predictor.input_size)
-            scorer.add(clip.name, frames, spoiler, on_frame=partial(progress.advance, task))
+            scorer.add(name, frames, spoiler, on_frame=partial(progress.advance, task))
     if as_json:
         typer.echo(json.dumps(_report(scorer, predictor, options, video_report(scorer)), indent=2, allow_nan=False))
     else:
         print_tables(video_tables(scorer.summaries()))
     if per_frame is not None:
         write_text(per_frame, frame_table([score for scores in scorer.scores.values() for score in scores]))
+
+
+def _clips(paths: VideoPaths, size: tuple[int, int], still_clips: int) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
+    """Return the names and frames of all clips; what can be found wrong before reading them is raised at once."""
+    from endoseg_cli.data.layout import find_labeled
+    from endoseg_cli.data.video_clips import clips_of_stills, find_clips, read_clip
+
+    found = [clip for path in paths.videos for clip in find_clips(path)]
+    records = [record for path in paths.stills for record in find_labeled(path)]
+    videos = ((clip.name, read_clip(clip, size)) for clip in found)
+    return chain(videos, clips_of_stills(records, still_clips, size) if records else ())
 
 
 def _report(scorer: ClipScorer, predictor: Predictor, options: VideoOptions, results: dict[str, Any]) -> dict[str, Any]:

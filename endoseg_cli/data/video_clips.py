@@ -14,15 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.clips import ClipShape, still_clips
 from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import find_labeled, scan_labeled
+from endoseg_cli.data.layout import LabeledRecord, find_labeled, scan_labeled
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.video.reader import VideoReader
 
 PICTURES_PER_SECOND = 25
 """Frame rate that folders of pictures are taken to have."""
+STILL_FRAMES = PICTURES_PER_SECOND
+"""Frames of a clip that is made of a still."""
+STILL_SEED = 1
+"""Where the cameras over stills go."""
 _MASK_ENDINGS = ("_masks", "_mask")
 _HINT = "masks of VIDEO.mp4 lie beside it as VIDEO_masks/000000.png... or VIDEO_masks.mp4"
 
@@ -91,6 +96,24 @@ def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
         truth = None if mask is None else _resize(read_label(file, mask), size)
         yield ClipFrame(picture=resize_frame(read_image(file), size), time=index / PICTURES_PER_SECOND, truth=truth)
+
+
+def clips_of_stills(
+    records: Sequence[LabeledRecord], count: int, size: tuple[int, int]
+) -> Iterator[tuple[str, Iterator[ClipFrame]]]:
+    """Yield names and frames of `count` clips of one second, in which a camera moves over labelled stills.
+
+    The stills are drawn evenly and without a seed: the same records give the same clips. Raises InputError for a file
+    that cannot be read.
+    """
+    shape = ClipShape(frames=STILL_FRAMES, size=size, seed=STILL_SEED)
+    for number, clip in enumerate(still_clips(records, count, shape, "evaluation")):
+        assert clip.truth is not None, "labelled stills have masks"
+        frames = (
+            ClipFrame(picture=picture, time=index / PICTURES_PER_SECOND, truth=truth)
+            for index, (picture, truth) in enumerate(zip(clip.frames, clip.truth, strict=True))
+        )
+        yield f"still {number} ({clip.group})", frames
 
 
 def _video(video: Path, name: str) -> Clip:

@@ -51,6 +51,22 @@ def test_a_model_without_one_is_scored_as_it_predicts(endoseg: Endoseg, clip: Pa
     assert refused.code == 2 and "has no corrective network" in refused.stderr
 
 
+def test_stills_are_scored_as_clips_of_a_moving_camera(endoseg: Endoseg, tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for index in range(2):
+        write_png(tmp_path / "images" / f"{index}.png", disc_picture(index, (48, 64)))
+        write_png(tmp_path / "masks" / f"{index}.png", disc_mask(index, (48, 64)))
+    weights = save_to(tmp_path, tiny_bundle())
+    run = endoseg(
+        "evaluate", "--stills", tmp_path, "--still-clips", "1", "--weights", weights, "--device", "cpu", "--json"
+    )
+    assert run.code == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert len(report["clips"]) == 1
+    assert report["methods"][0]["frames"] == 25 and report["methods"][0]["truth_steadiness"] > 0.5
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
