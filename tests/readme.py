@@ -59,10 +59,10 @@ def fill(folder: Path, *, with_model: bool) -> None:
     folders = ("frames/p1", "frames/p2", "other-hospital", "polypgen/C1", "polypgen/C4", "polypgen/C6")
     for number, name in enumerate(folders):
         save_frames(folder / name, 2, seed=10 * number)
-    for name in ("", "videos", "clips"):
+    for name, frames in (("", 26), ("videos", 26), ("clips", 6)):
         (folder / name).mkdir(exist_ok=True)
-        render_clip(folder / name, Clip(name="colonoscopy.mp4", picture=sliding, frames=26))
-    for index in range(26):
+        render_clip(folder / name, Clip(name="colonoscopy.mp4", picture=sliding, frames=frames))
+    for index in range(6):
         save(folder / "clips" / "colonoscopy_masks" / f"{index:06d}.png", draw_mask())
     _write_split(folder / "split.json")
     for name in ("net1.pth", "net2.pth"):

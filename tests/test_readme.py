@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from endoseg_cli.cli.app import app
 from endoseg_cli.hub.manifest import find_entry
@@ -29,11 +30,11 @@ OUTPUTS = (
 )
 SMALL_NETWORK = ("--encoder", "mobilenet_v2", "--size", "32")
 SMALL: dict[str, tuple[str, ...]] = {
-    "segment": ("--device", "cpu", "--threshold", "1e-6"),  # so that there are lesions to correct
+    "segment": ("--device", "cpu", "--network", "1", "--threshold", "1e-6"),  # so that there are lesions to correct
     "check": (),
     "train": (
         *(*SMALL_NETWORK, "--decoder-channels", "8,8,8,8,8", "--encoder-weights", "none", "--batch-size", "2"),
-        *("--num-passes", "2", "--max-steps", "2", "--corrective-steps", "1", "--device", "cpu"),
+        *("--num-passes", "2", "--max-steps", "2", "--no-corrective", "--device", "cpu"),
     ),
     "train-corrective": ("--clips", "2", "--batch-size", "2", "--max-steps", "1", "--device", "cpu"),
     "evaluate": ("--device", "cpu"),
@@ -113,10 +114,10 @@ def test_all_commands_are_in_indented_blocks_and_every_section_is_seen() -> None
 
 def test_every_option_and_command_in_the_text_exists() -> None:
     root = typer.main.get_command(app)
-    assert isinstance(root, typer.core.TyperGroup)
+    assert isinstance(root, TyperGroup)
     pages, options = dict(root.commands), {"--help"}
     for page in [root, *pages.values()]:
-        below = page.commands.values() if isinstance(page, typer.core.TyperGroup) else ()
+        below = page.commands.values() if isinstance(page, TyperGroup) else ()
         for parameter in [parameter for each in (page, *below) for parameter in each.params]:
             options |= {*parameter.opts, *parameter.secondary_opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= options
