@@ -13,6 +13,7 @@ from endoseg_cli.data.check import check_data
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.data.layout import LabeledRecord, find_videos
 from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources
+from endoseg_cli.data.split import Split, write_split
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
 from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
@@ -28,7 +29,7 @@ from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
 from endoseg_cli.training.learner import Start
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import RunListener
-from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, RunFolder, prepare_folder
+from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, prepare_folder
 from endoseg_cli.training.schedule import make_schedule
 from endoseg_cli.training.tensorboard import check_tensorboard
 from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
@@ -61,9 +62,9 @@ def run_training(
 ) -> Path:
     """Train as `config` says and return the model file, RUN/model.safetensors.
 
-    The run folder gets config.yaml, metrics.csv, curves.png, sample.png, last.pt, best1.pt and best2.pt, and in
-    corrective/ what stage two leaves (see `train_corrective`). Under torchrun every process calls this, and the first
-    one writes. Raises UsageError, InputError or OutputError before training if settings, data or folder do not fit,
+    The run folder gets config.yaml, split.json, metrics.csv, curves.png, sample.png, last.pt, best1.pt and best2.pt, and
+    in corrective/ what stage two leaves (see `train_corrective`). Under torchrun every process calls this, and the
+    first one writes. Raises UsageError, InputError or OutputError before training if settings, data or folder do not fit,
     and what `Trainer` raises.
     """
     options, listener = options or RunOptions(), listener or RunListener()
@@ -130,6 +131,7 @@ def _run(
         trainer.resume()
     elif ranks.leads:
         write_config(folder / CONFIG_FILE, sources, config, _record(found, config, ranks))
+        write_split(folder / SPLIT_FILE, Split(labeled=found.labeled, unlabeled=found.unlabeled, val=found.val))
     if ranks.leads:
         with RunFolder(folder, trainer, listener, tensorboard=options.tensorboard) as writer:
             trainer.listener = writer.listener

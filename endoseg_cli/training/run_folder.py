@@ -17,6 +17,7 @@ from endoseg_cli.training.tensorboard import open_events, write_events
 from endoseg_cli.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"
+SPLIT_FILE = "split.json"
 MODEL_FILE = "model.safetensors"
 METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"

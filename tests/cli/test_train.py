@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from endoseg_cli.cli.train import train
 from endoseg_cli.data.sources import SourcesConfig
+from endoseg_cli.data.split import read_split
 from endoseg_cli.errors import EndosegError, InputError, OutputError, UsageError, WeightsError
 from endoseg_cli.networks.bundle import load_bundle
 from endoseg_cli.training.checkpoint import load_checkpoint
@@ -57,7 +58,7 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     out = tmp_path / "run"
     printed = invoke(*data, *SMALL, "--max-steps", "4", "--validate-every", "2", "--out", str(out))
     assert printed == f"{out / 'model.safetensors'}\n"
-    names = {"config.yaml", "metrics.csv", "curves.png", "sample.png", "last.pt", "best1.pt", "best2.pt"}
+    names = {"config.yaml", "split.json", "metrics.csv", "curves.png", "sample.png", "last.pt", "best1.pt", "best2.pt"}
     assert {path.name for path in out.iterdir()} == {*names, "model.safetensors"}
     bundle = load_bundle(out / "model.safetensors")
     assert bundle.card.networks == 2 and "3 labelled and 5 unlabelled" in bundle.card.training_data
@@ -69,6 +70,8 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     record = yaml.safe_load((out / "config.yaml").read_text())["record"]
     assert len(record["data_digest"]) == 64 and record["versions"]["torch"] == str(torch.__version__)
     assert record["schedule"]["steps_per_epoch"] == 3
+    split = read_split(out / "split.json")
+    assert (len(split.labeled), len(split.unlabeled), len(split.val)) == (3, 5, 2)
 
     again = tmp_path / "again"
     invoke("--config", str(out / "config.yaml"), "--out", str(again))
