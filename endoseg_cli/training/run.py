@@ -63,7 +63,7 @@ def run_training(
     """Train as `config` says and return the model file, RUN/model.safetensors.
 
     The run folder gets config.yaml, split.json, metrics.csv, curves.png, sample.png, last.pt, best1.pt, best2.pt, and
-    in corrective/ what stage two leaves (see `train_corrective`). Under torchrun every process calls this, and the first
+    in corrective/ what stage two leaves, see `train_corrective`. Under torchrun every process calls this, and the first
     one writes. Raises UsageError, InputError or OutputError before training if settings, data or folder do not fit,
     and what `Trainer` raises.
     """
