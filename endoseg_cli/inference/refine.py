@@ -17,7 +17,7 @@ from endoseg_cli.video.scene_cuts import SceneCuts
 RefineChoice = Literal["auto", "flagged", "all", "off"]
 RefineMode = Literal["flagged", "all", "off"]
 AUTO_REFINE: RefineMode = "flagged"
-"""What `auto` stands for with a model that has a corrective network."""
+"""What `auto` stands for with a model that has a corrective network: all frames flicker more on a real clip."""
 AUTO_REFINE_CAUSAL: RefineMode = "all"
 """The same without look-ahead, where frames cannot be flagged."""
 
