@@ -41,6 +41,14 @@ def resize_frame(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
     return image
 
 
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask (h, w) at `size` = (H, W) by nearest neighbour; one that has this size comes back itself."""
+    if mask.shape == size:
+        return mask
+    resized = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return _as_uint8(resized).view(np.bool_)
+
+
 def weak_view(
     image: NDArray[np.uint8],
     mask: NDArray[MaskType] | None,

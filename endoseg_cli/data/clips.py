@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.augment import random_generator, resize_frame
+from endoseg_cli.data.augment import random_generator, resize_frame, resize_mask
 from endoseg_cli.data.camera_motion import known_flow, move_camera
 from endoseg_cli.data.images import read_image, read_mask
 from endoseg_cli.data.labels import read_label
@@ -116,7 +116,7 @@ def sequence_clips(
     for name, start in starts:
         chosen = groups[name][start : start + stride * shape.frames : stride]
         frames = np.stack([resize_frame(read_image(record.image), shape.size) for record in chosen])
-        truth = np.stack([_resized(read_label(record.image, record.mask), shape.size) for record in chosen])
+        truth = np.stack([resize_mask(read_label(record.image, record.mask), shape.size) for record in chosen])
         interval = stride * UNIT_RATE / frames_per_second
         yield RawClip(group=name, frames=frames, truth=truth, flow=estimated_flow(frames), interval=interval)
 
@@ -172,7 +172,7 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
 
 
 def _masks(folder: Path, numbers: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    return np.stack([_resized(read_mask(folder / f"{number:06d}.png"), size) for number in numbers])
+    return np.stack([resize_mask(read_mask(folder / f"{number:06d}.png"), size) for number in numbers])
 
 
 def _starts(lengths: dict[str, int], count: int, frames: int, stride: int) -> list[tuple[str, int]]:
@@ -188,8 +188,3 @@ def _coarse(flow: NDArray[np.float32]) -> NDArray[np.float16]:
     size = (max(flow.shape[1] // FLOW_STRIDE, 1), max(flow.shape[0] // FLOW_STRIDE, 1))
     smaller = np.asarray(cv2.resize(flow, size, interpolation=cv2.INTER_AREA))
     return np.moveaxis(smaller, -1, 0).astype(np.float16)
-
-
-def _resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    resized = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized) > 0

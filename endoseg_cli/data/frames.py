@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.images import read_image
 from endoseg_cli.data.labels import read_label
 
@@ -56,11 +55,4 @@ class FrameStore:
         if self._masks is None:
             return resize_frame(image, size), None
         mask = read_label(self._images[index], self._masks[index])
-        return resize_frame(image, size), _shrink_mask(mask, size)
-
-
-def _shrink_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    if mask.shape == size:
-        return mask
-    shrunk = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(shrunk, dtype=np.uint8).view(np.bool_)
+        return resize_frame(image, size), resize_mask(mask, size)

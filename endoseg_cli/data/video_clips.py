@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.clips import ClipShape, still_clips
 from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
@@ -94,7 +93,7 @@ def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
-        truth = None if mask is None else _resize(read_label(file, mask), size)
+        truth = None if mask is None else resize_mask(read_label(file, mask), size)
         yield ClipFrame(picture=resize_frame(read_image(file), size), time=index / PICTURES_PER_SECOND, truth=truth)
 
 
@@ -176,11 +175,4 @@ def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
                 yield frame.rgb[..., 0] > 127
     elif clip.masks is not None:
         for file in clip.masks:
-            yield _resize(read_mask(file), size)
-
-
-def _resize(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    if mask.shape == size:
-        return mask
-    resized = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8).view(np.bool_)
+            yield resize_mask(read_mask(file), size)

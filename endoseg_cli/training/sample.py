@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.datasets import to_tensor
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.data.images import write_png
@@ -51,8 +51,7 @@ def _row(
     image, mask = frames.read(index)
     assert mask is not None, "validation frames have masks"
     picture = resize_frame(image, size)
-    truth = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-    panels = [picture, _outline(picture, np.asarray(truth, dtype=np.uint8), TRUTH_COLOUR)]
+    panels = [picture, _outline(picture, resize_mask(mask, size).view(np.uint8), TRUTH_COLOUR)]
     for network in networks:
         network.eval()
         with torch.inference_mode():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.datasets import UnlabeledBatch, to_tensor
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.training.learner import Learner
@@ -55,8 +54,7 @@ def _batches(frames: FrameStore, size: tuple[int, int]) -> Iterator[tuple[Tensor
             image, mask = frames.read(index)
             assert mask is not None, "validation frames have masks"
             images.append(to_tensor(resize_frame(image, size)))
-            small = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
-            masks.append(torch.from_numpy(small > 0)[None])
+            masks.append(torch.tensor(resize_mask(mask, size))[None])
         yield torch.stack(images), torch.stack(masks)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.datasets import to_tensor
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.evaluation.metrics import FrameScore, score_frame
@@ -55,8 +54,7 @@ def validate(
             predicted = (torch.sigmoid(network(normalise(images))) > THRESHOLD).cpu().numpy()
         for index, (_, mask), prediction in zip(indices, pairs, predicted, strict=True):
             assert mask is not None, "validation frames have masks"
-            truth = cv2.resize(mask.view(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT) > 0
-            scores.append(score_frame(prediction[0], truth, name=f"{index:08d}"))
+            scores.append(score_frame(prediction[0], resize_mask(mask, size), name=f"{index:08d}"))
     return _summarise(sorted(ranks.gather(scores), key=lambda score: score.name))
 
 
