@@ -9,6 +9,7 @@ import numpy as np
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.corrector import Corrector, Features, PredictedFrame
+from endoseg_cli.inference.margin import MARGIN, beyond_margin
 from endoseg_cli.inference.predictor import Predictor, Probability
 from endoseg_cli.inference.window import LONGEST_STEP, neighbours, offset
 from endoseg_cli.video.isolated_frames import FrameFlag, flag_frame
@@ -101,14 +102,24 @@ class Refiner(Generic[Features]):
     """
 
     def __init__(
-        self, corrector: Corrector[Features] | None, mode: RefineMode, *, threshold: float, causal: bool = False
+        self,
+        corrector: Corrector[Features] | None,
+        mode: RefineMode,
+        *,
+        threshold: float,
+        causal: bool = False,
+        margin: float = 0.0,
     ) -> None:
-        """Begin a video; `corrector` may be None where the mode is off. R_n counts probabilities above `threshold`."""
+        """Begin a video; `corrector` may be None where the mode is off.
+
+        R_n counts probabilities above `threshold`. Frames that nothing is wrong with get only what exceeds `margin`, in
+        logits, of a correction.
+        """
         assert corrector is not None or mode == "off", "refining needs a corrective network"
         assert not (causal and mode == "flagged"), "flags need the next frame"
         self._corrector, self.mode, self._causal = corrector, mode, causal
         self._reach = 0 if corrector is None or mode == "off" else corrector.window // 2
-        self._threshold = threshold
+        self._threshold, self._margin = threshold, margin
         self._scene: list[_Held[Features]] = []  # from the first frame still needed on
         self._next = 0  # whose turn it is
         self._cuts = SceneCuts()
@@ -181,7 +192,19 @@ class Refiner(Generic[Features]):
         chosen = [*reversed(before), index, *([] if self._causal else self._after(index))]
         times = self._times()
         offsets = [offset(times[each], times[index]) for each in chosen]
-        return self._corrector.fuse([self._features(each) for each in chosen], len(before), offsets)
+        corrected = self._corrector.fuse([self._features(each) for each in chosen], len(before), offsets)
+        if self._margin == 0 or self._is_doubted(index):
+            return corrected
+        return beyond_margin(self._scene[index].frame.probability, corrected, self._margin)
+
+    def _is_doubted(self, index: int) -> bool:
+        """Return whether a frame is flagged, or, without look-ahead, says otherwise than the frame before."""
+        if not self._causal:
+            return any(self._flags(index))
+        if index == 0:
+            return False
+        before, here = (self._scene[place].pixels for place in (index - 1, index))
+        return any((was > 0) != (now > 0) for was, now in zip(before, here, strict=True))
 
     def _features(self, index: int) -> Features:
         assert self._corrector is not None
@@ -221,4 +244,4 @@ def make_refiner(predictor: Predictor, config: RefineConfig, threshold: float) -
     if network is None or mode == "off":
         return Refiner(None, "off", threshold=threshold)
     corrector = Corrector(network, window=network.config.window, device=predictor.device, dtype=predictor.precision)
-    return Refiner(corrector, mode, threshold=threshold, causal=config.causal)
+    return Refiner(corrector, mode, threshold=threshold, causal=config.causal, margin=MARGIN)
