@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from endoseg_cli.annotations.part_file import PartFile
 from endoseg_cli.annotations.regions import AnnotatedFrame, Region
 from endoseg_cli.annotations.rle import encode
 from endoseg_cli.annotations.writer import AnnotationWriter, rounded_points
 from endoseg_cli.errors import OutputError
+from endoseg_cli.part_file import PartFile
 
 
 class CocoWriter(AnnotationWriter):

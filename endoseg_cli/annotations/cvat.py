@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from endoseg_cli.annotations.part_file import PartFile
 from endoseg_cli.annotations.regions import AnnotatedFrame, Region
 from endoseg_cli.annotations.rle import crop_runs
 from endoseg_cli.annotations.writer import AnnotationWriter, rounded_points
+from endoseg_cli.part_file import PartFile
 
 
 class CvatWriter(AnnotationWriter):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from endoseg_cli.annotations.part_file import write_whole
 from endoseg_cli.annotations.polygons import keyhole
 from endoseg_cli.annotations.regions import AnnotatedFrame
 from endoseg_cli.annotations.writer import AnnotationWriter, rounded_points
+from endoseg_cli.part_file import write_whole
 
 LABELME_VERSION = "5.5.0"
 """The version whose files these are."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from endoseg_cli.annotations.part_file import write_whole
 from endoseg_cli.annotations.polygons import keyhole
 from endoseg_cli.annotations.regions import AnnotatedFrame, Region
 from endoseg_cli.annotations.writer import AnnotationWriter
+from endoseg_cli.part_file import write_whole
 
 
 class YoloWriter(AnnotationWriter):

@@ -84,5 +84,10 @@ def _cut_by_name(
 
 def natural_order(record: LabeledRecord) -> tuple[list[tuple[int, str]], str]:
     """Sort frame9 before frame10: neighbours in a video are neighbours in the list."""
-    parts = re.findall(r"\d+|\D+", record.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], record.name
+    return natural_key(record.name), record.name
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return what to sort a name by so that its numbers count as numbers."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

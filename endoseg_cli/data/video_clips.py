@@ -18,6 +18,7 @@ from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, find_labeled, scan_labeled
+from endoseg_cli.data.validation_split import natural_key
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.video.reader import VideoReader
 
@@ -119,7 +120,9 @@ def _video(video: Path, name: str) -> Clip:
     for ending in _MASK_ENDINGS:
         folder = video.with_name(video.stem + ending)
         if folder.is_dir():
-            files = tuple(sorted((file for file in folder.iterdir() if is_image(file)), key=_natural))
+            files = tuple(
+                sorted((file for file in folder.iterdir() if is_image(file)), key=lambda file: natural_key(file.stem))
+            )
             return Clip(name=name, frames=video, masks=files)
         for file in sorted(video.parent.glob(f"{_escaped(video.stem)}{ending}.*")):
             if is_video(file):
@@ -146,7 +149,7 @@ def _labeled(root: Path) -> list[Clip]:
         groups[record.group].append(record)
     clips = []
     for group, records in groups.items():
-        ordered = sorted(records, key=lambda record: _natural(record.image))
+        ordered = sorted(records, key=lambda record: natural_key(record.image.stem))
         frames, masks = tuple(one.image for one in ordered), tuple(one.mask for one in ordered)
         clips.append(Clip(name=group or root.name, frames=frames, masks=masks))
     return clips
@@ -157,15 +160,13 @@ def _unlabeled(root: Path, pictures: Sequence[Path]) -> list[Clip]:
     for file in pictures:
         folders[file.parent].append(file)
     return [
-        Clip(name=str(folder.relative_to(root.parent)), frames=tuple(sorted(files, key=_natural)), masks=None)
+        Clip(
+            name=str(folder.relative_to(root.parent)),
+            frames=tuple(sorted(files, key=lambda file: natural_key(file.stem))),
+            masks=None,
+        )
         for folder, files in folders.items()
     ]
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order frame2 before frame10."""
-    parts = re.split(r"(\d+)", path.stem)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:

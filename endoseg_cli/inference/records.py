@@ -6,13 +6,12 @@ import csv
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TextIO
 
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.masks import Segmentation, binary_entropy, region_facts
+from endoseg_cli.part_file import FinishOrAbort, PartFile
 
 RECORD_SUFFIXES = (".csv", ".json")
 
@@ -109,22 +108,17 @@ def check_records_path(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"the output exists already: {path}", hint="add --overwrite, or choose another name")
 
 
-class RecordsWriter:
+class RecordsWriter(FinishOrAbort):
     """Writes records to `<path>.part` as they come, and renames it in `finish`; after `abort` the part file is whole.
 
     A .json file holds one list of objects. Raises OutputError when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.with_name(path.name + ".part")
+        self._file = PartFile(path)
+        self.path, self.part = path, self._file.part
         self._json = path.suffix.lower() == ".json"
         self._rows = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # surrogateescape: file names that are not UTF-8 keep their bytes
-            self._file: TextIO = self.part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="choose another folder") from error
         names = [field.name for field in fields(FrameRecord)]
         self._csv = csv.DictWriter(self._file, names, lineterminator="\n")
         if self._json:
@@ -132,47 +126,28 @@ class RecordsWriter:
         else:
             self._csv.writeheader()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.finish()
-        else:
-            self.abort()
-
     def write(self, records: list[FrameRecord]) -> None:
         """Append records."""
-        try:
-            for record in records:
-                if self._json:
-                    self._file.write((",\n" if self._rows else "\n") + json.dumps(_rounded(record)))
-                else:
-                    self._csv.writerow(_rounded(record))
-                self._rows += 1
-        except OSError as error:
-            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
+        for record in records:
+            if self._json:
+                self._file.write((",\n" if self._rows else "\n") + json.dumps(_rounded(record)))
+            else:
+                self._csv.writerow(_rounded(record))
+            self._rows += 1
 
     def finish(self) -> None:
         """Close the file and give it its final name; raises OutputError if that fails."""
-        self.abort()
-        try:
-            self.part.replace(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror}", hint="choose another name") from error
+        self._end()
+        self._file.finish()
 
     def abort(self) -> None:
         """Close the part file so that it reads whole, and leave it."""
-        if self._file.closed:
-            return
-        try:
-            with self._file:
-                if self._json:
-                    self._file.write("\n]\n")
-        except OSError as error:
-            raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
+        self._end()
+        self._file.close()
+
+    def _end(self) -> None:
+        if self._json and not self._file.closed:
+            self._file.write("\n]\n")
 
 
 def _rounded(record: FrameRecord) -> dict[str, object]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.coco import CocoWriter
-from endoseg_cli.annotations.part_file import write_whole
 from endoseg_cli.annotations.regions import AnnotatedFrame, find_regions
 from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.images import read_image, write_png
@@ -19,6 +18,7 @@ from endoseg_cli.errors import EndosegError, OutputError
 from endoseg_cli.inference.frame_scores import FrameScorer
 from endoseg_cli.inference.masks import MaskConfig, segment
 from endoseg_cli.inference.predictor import Pixels
+from endoseg_cli.part_file import write_whole
 from endoseg_cli.video.reader import sample_frames
 
 IMAGES, MASKS, ANNOTATIONS, TABLE = "images", "masks", "annotations.json", "suggestions.csv"

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.part_file import FinishOrAbort
 from endoseg_cli.video.audio import AudioCopy
 from endoseg_cli.video.colour import BT709, ColourTags
 from endoseg_cli.video.encoder import EncoderSettings, add_video_stream, open_output
@@ -25,7 +24,7 @@ _BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, 
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
-class _VideoWriter:
+class _VideoWriter(FinishOrAbort):
     """What both writers share: the part file, the timestamps, the end.
 
     Writes `<path>.part` and gives it its final name in `finish`. A context manager: leaving it finishes, or, after
@@ -54,17 +53,6 @@ class _VideoWriter:
             self.part.parent.mkdir(parents=True, exist_ok=True)
             self.part.write_bytes(b"")  # FFmpeg itself would find out only with the first frame
         self._audio: AudioCopy | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.finish()
-        else:
-            self.abort()
 
     def finish(self) -> None:
         """Write what is still waiting and give the file its final name; raises OutputError if that fails.

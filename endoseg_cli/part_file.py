@@ -1,12 +1,37 @@
-"""A text file that has its final name only when it is complete."""
+"""Files that have their final name only when they are complete."""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 from endoseg_cli.errors import OutputError
+
+
+class FinishOrAbort(ABC):
+    """A context manager whose end finishes what was written, or after an exception aborts it."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete what was written and give it its final name; raises OutputError."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Complete what was written so that it can be read, and leave it under its temporary name."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.abort()
 
 
 class PartFile:
@@ -16,7 +41,8 @@ class PartFile:
         self.path, self.part = path, path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = self.part.open("w", encoding="utf-8", newline="\n")
+            # surrogateescape: file names that are not UTF-8 keep their bytes
+            self._file: TextIO = self.part.open("w", encoding="utf-8", newline="\n", errors="surrogateescape")
         except OSError as error:
             raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="choose another folder") from error
 
@@ -26,6 +52,11 @@ class PartFile:
             self._file.write(text)
         except OSError as error:
             raise OutputError(f"cannot write {self.part}: {error.strerror}", hint="check the free space") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._file.closed
 
     def close(self) -> None:
         """Close the part file and leave it."""
