@@ -120,9 +120,7 @@ def _video(video: Path, name: str) -> Clip:
     for ending in _MASK_ENDINGS:
         folder = video.with_name(video.stem + ending)
         if folder.is_dir():
-            files = tuple(
-                sorted((file for file in folder.iterdir() if is_image(file)), key=lambda file: natural_key(file.stem))
-            )
+            files = tuple(sorted((file for file in folder.iterdir() if is_image(file)), key=_by_stem))
             return Clip(name=name, frames=video, masks=files)
         for file in sorted(video.parent.glob(f"{_escaped(video.stem)}{ending}.*")):
             if is_video(file):
@@ -149,7 +147,7 @@ def _labeled(root: Path) -> list[Clip]:
         groups[record.group].append(record)
     clips = []
     for group, records in groups.items():
-        ordered = sorted(records, key=lambda record: natural_key(record.image.stem))
+        ordered = sorted(records, key=lambda record: _by_stem(record.image))
         frames, masks = tuple(one.image for one in ordered), tuple(one.mask for one in ordered)
         clips.append(Clip(name=group or root.name, frames=frames, masks=masks))
     return clips
@@ -160,13 +158,13 @@ def _unlabeled(root: Path, pictures: Sequence[Path]) -> list[Clip]:
     for file in pictures:
         folders[file.parent].append(file)
     return [
-        Clip(
-            name=str(folder.relative_to(root.parent)),
-            frames=tuple(sorted(files, key=lambda file: natural_key(file.stem))),
-            masks=None,
-        )
+        Clip(name=str(folder.relative_to(root.parent)), frames=tuple(sorted(files, key=_by_stem)), masks=None)
         for folder, files in folders.items()
     ]
+
+
+def _by_stem(file: Path) -> list[tuple[int, str]]:
+    return natural_key(file.stem)
 
 
 def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:

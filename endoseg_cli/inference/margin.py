@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from endoseg_cli.inference.predictor import Probability
+from endoseg_cli.networks.corrective import LOGIT_LIMIT
 
 MARGIN = 4.0
 """Logits that a correction must exceed in a frame that is not flagged; from 0.5 it takes them to reach 0.98 or 0.02.
@@ -14,9 +15,8 @@ MARGIN = 4.0
 A flagged frame is wrong by its neighbours' witness; any other one is right more often than not, and small corrections
 of it harm as often as they help (measured in weights/README.md).
 """
-LOGIT_LIMIT = 9.5
-"""Probabilities within 1e-4 of 0 and 1 count as equally sure."""
 _LEAST = 1 / (1 + math.exp(LOGIT_LIMIT))
+"""Probabilities this near to 0 and 1 count as equally sure, as they do for the corrective network."""
 
 
 def beyond_margin(predicted: Probability, corrected: Probability, margin: float) -> Probability:

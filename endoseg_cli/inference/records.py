@@ -137,17 +137,16 @@ class RecordsWriter(FinishOrAbort):
 
     def finish(self) -> None:
         """Close the file and give it its final name; raises OutputError if that fails."""
-        self._end()
+        self.abort()
         self._file.finish()
 
     def abort(self) -> None:
         """Close the part file so that it reads whole, and leave it."""
-        self._end()
-        self._file.close()
-
-    def _end(self) -> None:
-        if self._json and not self._file.closed:
-            self._file.write("\n]\n")
+        try:
+            if self._json and not self._file.closed:
+                self._file.write("\n]\n")
+        finally:
+            self._file.close()
 
 
 def _rounded(record: FrameRecord) -> dict[str, object]:

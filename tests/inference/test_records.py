@@ -130,3 +130,16 @@ def test_paths_are_checked_beforehand(tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         check_records_path(tmp_path / "d.csv", overwrite=True)
+
+
+def test_a_file_whose_end_cannot_be_written_is_closed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(text: str) -> None:
+        raise OutputError("disk full")
+
+    writer = RecordsWriter(tmp_path / "out.json")
+    monkeypatch.setattr(writer._file, "write", fail)
+    with pytest.raises(OutputError, match="disk full"), writer:
+        pass
+    assert writer._file.closed and not (tmp_path / "out.json").exists()
