@@ -50,13 +50,15 @@ class CocoWriter(AnnotationWriter):
 
     def finish(self) -> None:
         """Complete the file and give it its final name."""
-        self._complete()
+        self.abort()
         self._file.finish()
 
     def abort(self) -> None:
         """Complete the part file and leave it."""
-        self._complete()
-        self._file.close()
+        try:
+            self._complete()
+        finally:
+            self._file.close()
 
     def _complete(self) -> None:
         with self._images as images:

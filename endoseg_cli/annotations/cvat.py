@@ -40,13 +40,15 @@ class CvatWriter(AnnotationWriter):
 
     def finish(self) -> None:
         """Complete the file and give it its final name."""
-        self._file.write("</annotations>\n")
+        self.abort()
         self._file.finish()
 
     def abort(self) -> None:
         """Complete the part file and leave it."""
-        self._file.write("</annotations>\n")
-        self._file.close()
+        try:
+            self._file.write("</annotations>\n")
+        finally:
+            self._file.close()
 
 
 def _label(name: str) -> str:

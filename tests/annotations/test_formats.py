@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from endoseg_cli.annotations.coco import CocoWriter
+from endoseg_cli.annotations.cvat import CvatWriter
 from endoseg_cli.annotations.formats import AnnotationConfig, AnnotationFormat, parse_format
 from endoseg_cli.errors import OutputError, UsageError
 from tests.annotations.shapes import disc, frame_of
@@ -49,3 +51,17 @@ def test_the_ending_says_the_format_where_none_is_given() -> None:
     with pytest.raises(UsageError, match="--annotation-format") as raised:
         parse_format(None, Path("a"))
     assert "coco|labelme|cvat|yolo" in str(raised.value)
+
+
+@pytest.mark.parametrize("writer_type", [CocoWriter, CvatWriter])
+def test_a_file_whose_end_cannot_be_written_is_closed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer_type: type[CocoWriter] | type[CvatWriter]
+) -> None:
+    def fail(text: str) -> None:
+        raise OutputError("disk full")
+
+    writer = writer_type(tmp_path / "out", ("polyp",))
+    monkeypatch.setattr(writer._file, "write", fail)
+    with pytest.raises(OutputError, match="disk full"), writer:
+        pass
+    assert writer._file.closed and not (tmp_path / "out").exists()
