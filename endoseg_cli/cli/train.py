@@ -168,6 +168,13 @@ def train(
             help="Weights that go into the model: each network's best on --val, or the last.", rich_help_panel=SCHEDULE
         ),
     ] = "best",
+    settle_frames: Annotated[
+        int,
+        typer.Option(
+            help="Frames over which BatchNorm statistics are taken anew for validation and model; 0: as trained.",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = 256,
     checkpoint_every: Annotated[
         int, typer.Option(help="Steps between checkpoints besides.", rich_help_panel=SCHEDULE)
     ] = 200,

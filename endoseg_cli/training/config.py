@@ -52,6 +52,9 @@ class TrainConfig:
     """Steps between validations; once per epoch if not set."""
     select: Selection = "best"
     """Weights that go into the model: each network's best validated ones, as in the paper, or the last step's."""
+    settle_frames: int = 256
+    """Frames, of all that the run learns from, over which the statistics of BatchNorm are taken anew for each
+    validation and for the model; with 0 they stay the running averages of training, as in the paper."""
     checkpoint_every: int = 200
     """Steps between checkpoints, apart from the one at each validation."""
     learning_rate: float = 1e-4
@@ -112,7 +115,7 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 1)
         for name in ("checkpoint_every", "num_passes", "corrective_steps"):
             _check_at_least(name, getattr(self, name), 1)
-        for name in ("workers", "warm_up_steps", "ramp_steps"):
+        for name in ("workers", "warm_up_steps", "ramp_steps", "settle_frames"):
             _check_at_least(name, getattr(self, name), 0)
         for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
             _check_at_least(name, getattr(self, name), 0)

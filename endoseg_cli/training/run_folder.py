@@ -68,7 +68,7 @@ class RunFolder:
         trainer = self._trainer
         write_sample(
             self._folder / SAMPLE_FILE,
-            trainer.learner.networks,
+            trainer.scored,
             trainer.data.validation,
             trainer.config.size,
             trainer.learner.normalise,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from endoseg_cli.data.datasets import LabeledBatches, TrainingBatch, TrainingBatches, UnlabeledBatches
@@ -25,6 +26,7 @@ from endoseg_cli.training.memory import explain_memory, is_out_of_memory
 from endoseg_cli.training.objective import ObjectiveWeights
 from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.schedule import make_schedule
+from endoseg_cli.training.settling import plain_batches, settled
 from endoseg_cli.training.statistics import CollapseWatch, RunningMeans, idle_terms
 from endoseg_cli.training.teacher_quality import teacher_quality
 from endoseg_cli.training.validation import validate
@@ -74,6 +76,8 @@ class Trainer:
         self.learner = Learner(config, device=device, ranks=ranks, start=start)
         self.schedule = make_schedule(config, labeled=len(data.labeled), unlabeled=data.unlabeled_count)
         self.batches = self._make_batches()
+        self.scored: Sequence[UNet] = self.learner.networks
+        """The networks as they were last validated: with settled statistics, if these are on."""
         self.step = 0
         self.seconds = 0.0
         self.best = [-math.inf] * NETWORKS
@@ -112,16 +116,17 @@ class Trainer:
     def validate(self) -> None:
         """Score both networks, keep the weights of those that are better than ever, and write a checkpoint."""
         learner = self.learner
+        self.scored = self._settle(learner.networks)
         scores = tuple(
             validate(network, self.data.validation, self.config.size, learner.normalise, self.ranks)
-            for network in learner.networks
+            for network in self.scored
         )
         self.latest = [score.dice for score in scores]
         improved = tuple(score.dice > best for score, best in zip(scores, self.best, strict=True))
         self.validations_since_best = 0 if any(improved) else self.validations_since_best + 1
         means = self.means.means()
         self.means.clear()
-        for number, (network, score) in enumerate(zip(learner.networks, scores, strict=True), start=1):
+        for number, (network, score) in enumerate(zip(self.scored, scores, strict=True), start=1):
             if improved[number - 1]:
                 self.best[number - 1] = score.dice
                 self._write(self._best_path(number), {"network": network.state_dict(), "step": self.step})
@@ -185,14 +190,26 @@ class Trainer:
         """Return both networks as `select` says, in eval mode on the CPU, and the Dice that they validated with."""
         if self.config.select == "best":
             states = [load_checkpoint(self._best_path(number))["network"] for number in range(1, NETWORKS + 1)]
-        else:
-            states = [saved["network"] for saved in load_checkpoint(self.folder / LAST)["networks"]]
-        networks = []
-        for state in states:
-            network = UNet(self.config.network)
-            network.load_state_dict(state)
-            networks.append(network.eval())
-        return networks, self.best if self.config.select == "best" else self.latest
+            return [self._network(state).eval() for state in states], self.best
+        states = [saved["network"] for saved in load_checkpoint(self.folder / LAST)["networks"]]
+        networks = self._settle([self._network(state).to(self.learner.device) for state in states])
+        return [network.cpu().eval() for network in networks], self.latest
+
+    def _network(self, state: dict[str, Tensor]) -> UNet:
+        network = UNet(self.config.network)
+        network.load_state_dict(state)
+        return network
+
+    def _settle(self, networks: Sequence[UNet]) -> Sequence[UNet]:
+        """Return the networks as they are scored and kept, with statistics over the frames that the run learns from."""
+        count = self.config.settle_frames
+        if not count:
+            return networks
+        learned = [self.data.labeled]
+        if self.data.unlabeled is not None and self.batches.unlabeled is not None:
+            learned.append(self.data.unlabeled)
+        size, normalise = self.config.size, self.learner.normalise
+        return [settled(network, plain_batches(learned, count, size, normalise)) for network in networks]
 
     def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> dict[str, float]:
         try:

@@ -148,7 +148,7 @@ def test_the_model_gets_the_best_weights_or_the_last_ones(data: TrainingData, tm
     early = {name: tensor.clone() for name, tensor in trainer.learner.networks[1].state_dict().items()}
     trainer.train_step(trainer.batches[1])
     trainer.validate()
-    late = trainer.learner.networks[1].state_dict()
+    late = trainer.scored[1].state_dict()
 
     networks, dice = trainer.selected_networks()
     assert all(torch.equal(tensor, early[name]) for name, tensor in networks[1].state_dict().items())
