@@ -87,8 +87,9 @@ def evaluate(
         ),
     ] = None,
     still_clips: Annotated[
-        int, typer.Option("--still-clips", help="How many such clips, one second each.", rich_help_panel=VIDEO)
-    ] = 40,
+        int | None,
+        typer.Option("--still-clips", help="How many such clips, one second each (default: 40).", rich_help_panel=VIDEO),
+    ] = None,
     refine: Annotated[
         Literal["auto", "flagged", "all", "off"] | None,
         typer.Option("--refine", help="Only this refinement (default: flagged and all).", rich_help_panel=VIDEO),
@@ -122,6 +123,8 @@ def evaluate(
     from endoseg_cli.networks.models import resolve_weights
 
     over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil, still_clips=still_clips)
+    if still_clips is not None and not stills:
+        raise UsageError("--still-clips belongs to --stills, found none", hint="add --stills PATH")
     if video or stills:
         _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
         _check_outputs(per_frame, None, overwrite=overwrite)

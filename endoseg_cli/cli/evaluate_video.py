@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from endoseg_cli.inference.predictor import Predictor
     from endoseg_cli.inference.refine import RefinedFrame, RefineMode, Refiner
 
+STILL_CLIPS = 40
+"""Clips made of stills, if nobody says how many."""
 BASELINE_WINDOW = 5
 """Frames that a baseline sees where the model has no corrective network to go by."""
 
@@ -52,13 +54,13 @@ class VideoOptions:
     """Score simple means over time as well."""
     spoil: int | None
     """Seed for spoiling frames; None leaves them as they are."""
-    still_clips: int = 40
-    """Clips made of stills."""
+    still_clips: int | None = None
+    """Clips made of stills; STILL_CLIPS if None."""
 
     def __post_init__(self) -> None:
         if self.spoil is not None and self.spoil < 0:
             raise UsageError(f"--spoil must be 0 or more, found {self.spoil}")
-        if self.still_clips < 1:
+        if self.still_clips is not None and self.still_clips < 1:
             raise UsageError(f"--still-clips must be at least 1, found {self.still_clips}")
 
     def refuse_without_video(self) -> None:
@@ -89,7 +91,7 @@ def evaluate_video(
     from endoseg_cli.inference.masks import MaskConfig
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
-    clips = _clips(paths, predictor.input_size, options.still_clips)
+    clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS)
     scorer = ClipScorer(_as_predict(predictor), _methods(predictor, options, threshold), threshold=threshold)
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:

@@ -22,6 +22,14 @@ def train_corrective(
         Path | None,
         typer.Option(metavar="BUNDLE", help="Model to add it to (default: the bundled one).", rich_help_panel=DATA),
     ] = None,
+    predictor: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Model that predicts the clips, best one that never saw them (default: the same).",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     labeled: Annotated[
         list[Path] | None,
         typer.Option(help="Stills with masks: cameras move over them. May be repeated.", rich_help_panel=DATA),

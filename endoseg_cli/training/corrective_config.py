@@ -14,6 +14,9 @@ class CorrectiveSources:
 
     weights: Path | None = None
     """Model whose networks stay frozen and get a corrective network; the bundled one if None."""
+    predictor: Path | None = None
+    """Model whose networks predict the clips, if not the same: networks that never saw these frames fail on them as
+    all networks do on new ones, while those that learned them say little wrong to learn from."""
     labeled: tuple[Path, ...] = ()
     """Folders of stills with masks, or COCO files; each still becomes clips by camera motion."""
     sequences: tuple[Path, ...] = ()

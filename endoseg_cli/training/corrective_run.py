@@ -85,12 +85,17 @@ def train_corrective(
     ranks: Ranks,
     listener: RunListener,
     resume: bool,
+    predictor: Bundle | None = None,
 ) -> Bundle:
-    """Return the model with a corrective network that was trained on clips of `sources`; checkpoints go to `folder`."""
-    if bundle.card.architecture.classes != 1:
-        raise UsageError(
-            f"a corrective network learns from masks of one class, the model has {bundle.card.architecture.classes}"
-        )
+    """Return the model with a corrective network that was trained on clips of `sources`; checkpoints go to `folder`.
+
+    The clips are predicted by the networks of `predictor`, or by the model's own.
+    """
+    for model in (bundle, predictor or bundle):
+        if model.card.architecture.classes != 1:
+            raise UsageError(
+                f"a corrective network learns from masks of one class, the model has {model.card.architecture.classes}"
+            )
     if config.batch_size % ranks.size:
         raise UsageError(
             f"--batch-size must be a multiple of the {ranks.size} processes that share it, found {config.batch_size}"
@@ -98,7 +103,8 @@ def train_corrective(
     listener = listener if ranks.leads else RunListener()
     size = config.size or bundle.card.input_size
     frozen = FrozenNetworks(bundle.networks, bundle.card, device)
-    data = make_clips(sources, config, size, frozen, listener.on_note)
+    predicting = frozen if predictor is None else FrozenNetworks(predictor.networks, predictor.card, device)
+    data = make_clips(sources, config, size, predicting, listener.on_note)
     learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), frozen, device=device, ranks=ranks)
     if bundle.corrective is not None and bundle.corrective.config == learner.network.config:
         learner.network.load_state_dict(bundle.corrective.state_dict())
@@ -166,6 +172,7 @@ def _run(
 ) -> Path:
     listener = listener or RunListener()
     bundle = load_bundle(resolve_weights(sources.weights))
+    predictor = None if sources.predictor is None else load_bundle(resolve_weights(sources.predictor))
     found = gather_clip_sources(sources, config.seed)
     digest = data_digest(found.as_data())
     if not resume:
@@ -183,7 +190,15 @@ def _run(
         what = "training goes on from it" if goes_on else "one of another architecture takes its place"
         listener.on_note(f"the model has a corrective network already; {what}")
     trained = train_corrective(
-        bundle, found, config, folder, device=device, ranks=ranks, listener=listener, resume=resume
+        bundle,
+        found,
+        config,
+        folder,
+        device=device,
+        ranks=ranks,
+        listener=listener,
+        resume=resume,
+        predictor=predictor,
     )
     if ranks.leads:
         save_bundle(trained, folder / MODEL_FILE)

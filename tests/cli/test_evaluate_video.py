@@ -72,6 +72,7 @@ def test_stills_are_scored_as_clips_of_a_moving_camera(endoseg: Endoseg, tmp_pat
     [
         (["--refine", "all", "--baselines"], "--refine and --baselines belongs to --video or --stills, found neither"),
         (["--video", "x.mp4", "--labeled", "y"], "--labeled cannot go with --video"),
+        (["--video", "x.mp4", "--still-clips", "3"], "--still-clips belongs to --stills, found none"),
         (["--video", "x.mp4", "--spoil", "-1"], "--spoil must be 0 or more, found -1"),
     ],
 )

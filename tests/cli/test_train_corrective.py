@@ -15,7 +15,7 @@ from endoseg_cli.errors import EndosegError, InputError, UsageError
 from endoseg_cli.networks.bundle import load_bundle
 from endoseg_cli.training.corrective_config import CorrectiveSources, CorrectiveTrainConfig
 from endoseg_cli.training.log import read_metrics
-from tests.networks.tiny import save_to, tiny_bundle
+from tests.networks.tiny import constant_bundle, save_to, tiny_bundle
 from tests.training.small import save_frames
 
 app = typer.Typer()
@@ -65,6 +65,19 @@ def test_a_run_adds_the_network_and_goes_on_from_its_checkpoint(data: tuple[str,
     (image,) = Path(data[3]).glob("images/0.png")
     image.write_bytes(image.read_bytes() + b" ")
     assert isinstance(error_of("--resume", str(out)), InputError)
+
+
+def test_the_clips_can_be_predicted_by_another_model(data: tuple[str, ...], tmp_path: Path) -> None:
+    def run(name: str, *options: str) -> tuple[float, float]:
+        invoke("train-corrective", *data, *SMALL, *options, "--out", str(tmp_path / name))
+        scores = load_bundle(tmp_path / name / "model.safetensors").card.scores["corrective_dice_on_clips"]
+        return scores["untouched_before"], scores["spoiled_before"]
+
+    empty = save_to(tmp_path, constant_bundle(-5.0, -5.0))
+    own, other = run("own"), run("other", "--predictor", str(empty))
+    assert other[0] == 0 != own[0]  # it predicts nothing where there is a lesion
+    networks = [load_bundle(tmp_path / name / "model.safetensors").networks[0] for name in ("own", "other")]
+    assert all(torch.equal(*pair) for pair in zip(*(n.state_dict().values() for n in networks), strict=True))
 
 
 def test_wrong_use_is_told(data: tuple[str, ...], tmp_path: Path) -> None:
