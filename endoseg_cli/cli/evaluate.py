@@ -88,7 +88,9 @@ def evaluate(
     ] = None,
     still_clips: Annotated[
         int | None,
-        typer.Option("--still-clips", help="How many such clips, one second each (default: 40).", rich_help_panel=VIDEO),
+        typer.Option(
+            "--still-clips", help="How many such clips, one second each (default: 40).", rich_help_panel=VIDEO
+        ),
     ] = None,
     refine: Annotated[
         Literal["auto", "flagged", "all", "off"] | None,

@@ -26,10 +26,10 @@ def settled(network: UNet, batches: Iterable[Tensor]) -> UNet:
 
     Batches are pictures (B, 3, H, W) as the network takes them. Dropout is off, and every batch counts the same.
     """
-    copy = UNet(network.config)
+    copy, like = UNet(network.config), next(network.parameters())
+    copy.to(like.device, like.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     copy.load_state_dict(network.state_dict())
-    device = next(network.parameters()).device
-    copy.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    copy.eval()
     norms = [module for module in copy.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
