@@ -175,6 +175,13 @@ def train(
             rich_help_panel=SCHEDULE,
         ),
     ] = 256,
+    settle_every: Annotated[
+        int,
+        typer.Option(
+            help="Steps between which they are taken anew for the teachers too; 0: as trained.",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = 25,
     checkpoint_every: Annotated[
         int, typer.Option(help="Steps between checkpoints besides.", rich_help_panel=SCHEDULE)
     ] = 200,

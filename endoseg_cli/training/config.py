@@ -55,6 +55,9 @@ class TrainConfig:
     settle_frames: int = 256
     """Frames, of all that the run learns from, over which the statistics of BatchNorm are taken anew for each
     validation and for the model; with 0 they stay the running averages of training, as in the paper."""
+    settle_every: int = 25
+    """Steps between which they are taken anew for the teachers as well, once there are pseudo-labels, and held in
+    between; with 0 teachers predict with running averages, as in the paper."""
     checkpoint_every: int = 200
     """Steps between checkpoints, apart from the one at each validation."""
     learning_rate: float = 1e-4
@@ -115,7 +118,7 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 1)
         for name in ("checkpoint_every", "num_passes", "corrective_steps"):
             _check_at_least(name, getattr(self, name), 1)
-        for name in ("workers", "warm_up_steps", "ramp_steps", "settle_frames"):
+        for name in ("workers", "warm_up_steps", "ramp_steps", "settle_frames", "settle_every"):
             _check_at_least(name, getattr(self, name), 0)
         for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
             _check_at_least(name, getattr(self, name), 0)

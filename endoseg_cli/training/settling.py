@@ -1,7 +1,8 @@
-"""BatchNorm statistics taken anew over plain frames, for the networks that are scored and kept.
+"""BatchNorm statistics taken anew over plain frames, for the networks that teach, and those that are scored and kept.
 
 In training they are running averages over the last few small, augmented batches: they differ from step to step by more
-than recipes do. Frames without masks serve as well as labelled ones here, and show what the networks will meet.
+than recipes do, and pseudo-labels suffer. Frames without masks serve as well as labelled ones here, and show what the
+networks will meet.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from endoseg_cli.networks.unet import UNet
 
 BATCH = 32
 """Frames whose statistics are taken together, about; their mean over all batches is kept."""
+TEACHER_FRAMES = 128
+"""At most so many frames for the statistics of teachers, which are taken more often."""
 
 
 def settled(network: UNet, batches: Iterable[Tensor]) -> UNet:
@@ -42,6 +45,18 @@ def settled(network: UNet, batches: Iterable[Tensor]) -> UNet:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return copy.eval()
+
+
+def settle_teacher(network: UNet, batches: Iterable[Tensor]) -> None:
+    """Give a network that teaches the BatchNorm statistics of `batches`, as `settled` does."""
+    network.load_state_dict(settled(network, batches).state_dict())
+
+
+def hold_statistics(network: UNet) -> None:
+    """Keep the running statistics as they are, whatever the network is trained on from now on."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.0
 
 
 def plain_batches(

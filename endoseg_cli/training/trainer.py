@@ -26,7 +26,7 @@ from endoseg_cli.training.memory import explain_memory, is_out_of_memory
 from endoseg_cli.training.objective import ObjectiveWeights
 from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.schedule import make_schedule
-from endoseg_cli.training.settling import plain_batches, settled
+from endoseg_cli.training.settling import TEACHER_FRAMES, hold_statistics, plain_batches, settle_teacher, settled
 from endoseg_cli.training.statistics import CollapseWatch, RunningMeans, idle_terms
 from endoseg_cli.training.teacher_quality import teacher_quality
 from endoseg_cli.training.validation import validate
@@ -106,6 +106,8 @@ class Trainer:
     def train_step(self, batch: TrainingBatch) -> dict[str, float]:
         """Train both networks on one batch and return the value of every term and statistic."""
         weights = self.schedule.weights(self.step)
+        if weights.unsupervised:
+            self._settle_teachers()
         values = self._gradients(batch, weights)
         self._check_finite(values)
         self.learner.update(self.schedule.learning_rate(self.step, self._clock()))
@@ -203,13 +205,25 @@ class Trainer:
     def _settle(self, networks: Sequence[UNet]) -> Sequence[UNet]:
         """Return the networks as they are scored and kept, with statistics over the frames that the run learns from."""
         count = self.config.settle_frames
-        if not count:
-            return networks
+        return [settled(network, self._plain_batches(count)) for network in networks] if count else networks
+
+    def _settle_teachers(self) -> None:
+        """Every so many steps, give the networks, which teach, statistics over plain frames, and hold them between."""
+        count, every = min(self.config.settle_frames, TEACHER_FRAMES), self.config.settle_every
+        if not (count and every):
+            return
+        is_first = not self.schedule.weights(self.step - 1).unsupervised
+        for network in self.learner.networks:
+            hold_statistics(network)
+            if is_first or self.step % every == 0:
+                settle_teacher(network, self._plain_batches(count))
+
+    def _plain_batches(self, count: int) -> Iterator[Tensor]:
+        """Yield `count` frames, evenly spread over all that the run learns from, as the networks take them."""
         learned = [self.data.labeled]
         if self.data.unlabeled is not None and self.batches.unlabeled is not None:
             learned.append(self.data.unlabeled)
-        size, normalise = self.config.size, self.learner.normalise
-        return [settled(network, plain_batches(learned, count, size, normalise)) for network in networks]
+        return plain_batches(learned, count, self.config.size, self.learner.normalise)
 
     def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> dict[str, float]:
         try:

@@ -12,7 +12,7 @@ from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.checkpoint import load_checkpoint
 from endoseg_cli.training.config import Selection
-from endoseg_cli.training.settling import BATCH, plain_batches, settled
+from endoseg_cli.training.settling import BATCH, hold_statistics, plain_batches, settle_teacher, settled
 from tests.data.drawing import save
 from tests.training.small import CONFIG, SIZE, make_data, make_network, make_trainer
 
@@ -101,3 +101,61 @@ def test_none_keeps_the_running_averages(tmp_path: Path) -> None:
     trainer = make_trainer(make_data(tmp_path / "data"), tmp_path / "run", config)
     trainer.fit()
     assert trainer.scored is trainer.learner.networks
+
+
+def norm_buffers(network: UNet) -> list[Tensor]:
+    """Return copies of the running means and variances of what a network predicts with."""
+    parts = [network.encoder, network.decoder]
+    norms = [module for part in parts for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
+    return [buffer.clone() for norm in norms for buffer in (norm.running_mean, norm.running_var) if buffer is not None]
+
+
+def are_equal(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(*pair) for pair in zip(first, second, strict=True))
+
+
+def test_a_teacher_gets_settled_statistics_and_keeps_its_weights_and_what_optimises_them() -> None:
+    network, batches = make_network(0), [torch.randn(3, 3, *SIZE)]
+    weights = dict(network.named_parameters())
+    values = {name: value.clone() for name, value in weights.items()}
+    expected = norm_buffers(settled(network, batches))
+    settle_teacher(network, batches)
+    assert are_equal(norm_buffers(network), expected)
+    assert all(
+        value is weights[name] and torch.equal(value, values[name]) for name, value in network.named_parameters()
+    )
+
+
+def test_held_statistics_stay_while_the_network_trains_on_its_batches_statistics() -> None:
+    network, images = make_network(0).train(), 5 + torch.randn(4, 3, *SIZE)
+    before = norm_buffers(network)
+    hold_statistics(network)
+    held = network(images)
+    assert are_equal(norm_buffers(network), before)
+    network.eval()
+    assert not torch.allclose(held, network(images), atol=1e-3)
+
+
+def test_teachers_statistics_are_taken_anew_when_they_begin_and_every_so_many_steps(tmp_path: Path) -> None:
+    config = replace(CONFIG, warm_up_steps=1, settle_every=3, settle_frames=6)
+    trainer = make_trainer(make_data(tmp_path / "data"), tmp_path / "run", config)
+    network, learner = trainer.learner.networks[0], trainer.learner
+    assert trainer.data.unlabeled is not None
+    stores, found = [trainer.data.labeled, trainer.data.unlabeled], []
+    for step in range(5):
+        fresh = norm_buffers(settled(network, plain_batches(stores, 6, SIZE, learner.normalise)))
+        before = norm_buffers(network)
+        trainer.train_step(trainer.batches[step])
+        after = norm_buffers(network)
+        found.append("fresh" if are_equal(after, fresh) else "held" if are_equal(after, before) else "running")
+    assert found == ["running", "fresh", "held", "fresh", "held"]
+
+
+@pytest.mark.parametrize("off", ["settle_every", "settle_frames"])
+def test_without_it_teachers_predict_with_running_averages(tmp_path: Path, off: str) -> None:
+    config = replace(CONFIG, warm_up_steps=0, **{off: 0})  # type: ignore[arg-type]
+    trainer = make_trainer(make_data(tmp_path / "data"), tmp_path / "run", config)
+    before = norm_buffers(trainer.learner.networks[0])
+    trainer.train_step(trainer.batches[0])
+    moved = [second - first for first, second in zip(before, norm_buffers(trainer.learner.networks[0]), strict=True)]
+    assert all(change.abs().max() > 0 for change in moved)
