@@ -57,6 +57,7 @@ class VideoProducts:
     ) -> None:
         self._targets, self._info, self._style, self._records = targets, info, style, records
         self._annotations = annotations
+        self._pictures = 0
         self.frames = 0
         """Frames written so far."""
         self.lesion_frames = 0
@@ -110,14 +111,26 @@ class VideoProducts:
             found.append(
                 f"H.264 needs even sides: the {width}x{height} frames got a row or column more; .mkv masks do not"
             )
-        return found
+        return found + self._older_pictures()
 
     @property
     def _writers(self) -> list[MaskWriter | OverlayWriter]:
         return [writer for writer in (self._masks, self._overlay) if writer is not None]
 
+    def _older_pictures(self) -> list[str]:
+        """Return a warning for each folder with more pictures than were written, as `--overwrite` may leave them."""
+        names = self._style.class_names
+        places = [place for place in (self._targets.mask_pictures, self._targets.probabilities) if place is not None]
+        found = []
+        for folder in [place / name for place in places for name in names] if len(names) > 1 else places:
+            older = sum(1 for _ in folder.glob("*.png")) - self._pictures
+            if older > 0:
+                found.append(f"{folder} holds {older} more PNG from before, of frames that were not written now")
+        return found
+
     def _write_pictures(self, frame: Frame, segmentation: Segmentation) -> None:
         name = f"{frame.index:06d}.png"
+        self._pictures += 1
         if self._targets.mask_pictures is not None:
             write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names)
         if self._targets.probabilities is not None:

@@ -274,6 +274,21 @@ def test_overwrite_replaces_what_is_there(endoseg: Endoseg, clip: Path, lesion_n
     assert len(decode(out)[0]) == 6
 
 
+def test_overwriting_with_fewer_frames_says_that_older_pictures_remain(
+    endoseg: Endoseg, clip: Path, lesion_nowhere: Path
+) -> None:
+    folders = ("--masks-dir", clip.parent / "m", "--probabilities", clip.parent / "p")
+    options = ["--weights", lesion_nowhere, "--overwrite"]
+    for _ in range(2):
+        run = endoseg("segment", clip, *folders, *options)
+        assert run.code == 0 and "from before" not in run.stderr
+    run = endoseg("segment", clip, *folders, *options, "--every", 3)
+    warnings = " ".join(run.stderr.split())
+    assert run.code == 0
+    for folder in ("m", "p"):
+        assert f"{clip.parent / folder} holds 4 more PNG from before" in warnings
+
+
 def test_a_name_that_is_not_utf_8(endoseg: Endoseg, clip: Path, lesion_nowhere: Path) -> None:
     renamed = clip.rename(clip.with_name("Sp\udcfclung.mp4"))
     out = clip.parent / "out"
