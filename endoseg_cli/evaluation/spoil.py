@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.evaluation.calibration import entropy
+
 Probability = NDArray[np.float32]
 SPOILED_SHARE = 0.15
 """Chance that a frame is spoiled, once enough frames have passed since the last one."""
@@ -41,7 +43,7 @@ class Spoiler:
         else:
             spoiled = np.maximum(probability, _blob(random, probability.shape, self.threshold))
         # where the frame was not touched, the networks' uncertainty stands
-        return spoiled, np.where(spoiled == probability, uncertainty, _entropy(spoiled)), True
+        return spoiled, np.where(spoiled == probability, uncertainty, entropy(spoiled)), True
 
 
 def _blob(random: np.random.Generator, shape: tuple[int, ...], threshold: float) -> Probability:
@@ -57,8 +59,3 @@ def _blob(random: np.random.Generator, shape: tuple[int, ...], threshold: float)
     blob = np.zeros(shape, np.float32)
     blob[random.integers(classes)] = peak / (1 + np.exp(np.minimum(6 * (distance - 1), 30)))
     return blob
-
-
-def _entropy(probability: Probability) -> Probability:
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
-    return np.asarray(-p * np.log(p) - (1 - p) * np.log(1 - p), dtype=np.float32)
