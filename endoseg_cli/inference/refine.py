@@ -9,7 +9,6 @@ import numpy as np
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.corrector import Corrector, Features, PredictedFrame
-from endoseg_cli.inference.margin import MARGIN, beyond_margin
 from endoseg_cli.inference.predictor import Predictor, Probability
 from endoseg_cli.inference.window import LONGEST_STEP, neighbours, offset
 from endoseg_cli.video.isolated_frames import FrameFlag, flag_frame
@@ -17,10 +16,9 @@ from endoseg_cli.video.scene_cuts import SceneCuts
 
 RefineChoice = Literal["auto", "flagged", "all", "off"]
 RefineMode = Literal["flagged", "all", "off"]
-AUTO_REFINE: RefineMode = "flagged"
-"""What `auto` stands for with a model that has a corrective network: all frames flicker more on a real clip."""
-AUTO_REFINE_CAUSAL: RefineMode = "all"
-"""The same without look-ahead, where frames cannot be flagged."""
+AUTO_REFINE: RefineMode = "all"
+"""What `auto` stands for with a model that has a corrective network: better than flagged on every set that was measured
+(weights/README.md), and possible without look-ahead, where frames cannot be flagged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +41,7 @@ class RefineConfig:
     def mode(self, *, has_network: bool, model: str) -> RefineMode:
         """Return what to do with a model; raises UsageError where it would need a corrective network and has none."""
         if has_network:
-            auto = AUTO_REFINE_CAUSAL if self.causal else AUTO_REFINE
-            return auto if self.choice == "auto" else self.choice
+            return AUTO_REFINE if self.choice == "auto" else self.choice
         if self.choice in ("flagged", "all") or self.causal:
             option = "--causal" if self.choice == "auto" else f"--refine {self.choice}"
             raise UsageError(
@@ -108,18 +105,13 @@ class Refiner(Generic[Features]):
         *,
         threshold: float,
         causal: bool = False,
-        margin: float = 0.0,
     ) -> None:
-        """Begin a video; `corrector` may be None where the mode is off.
-
-        R_n counts probabilities above `threshold`. Frames that nothing is wrong with get only what exceeds `margin`, in
-        logits, of a correction.
-        """
+        """Begin a video; `corrector` may be None where the mode is off. R_n counts probabilities above `threshold`."""
         assert corrector is not None or mode == "off", "refining needs a corrective network"
         assert not (causal and mode == "flagged"), "flags need the next frame"
         self._corrector, self.mode, self._causal = corrector, mode, causal
         self._reach = 0 if corrector is None or mode == "off" else corrector.window // 2
-        self._threshold, self._margin = threshold, margin
+        self._threshold = threshold
         self._scene: list[_Held[Features]] = []  # from the first frame still needed on
         self._next = 0  # whose turn it is
         self._cuts = SceneCuts()
@@ -192,19 +184,7 @@ class Refiner(Generic[Features]):
         chosen = [*reversed(before), index, *([] if self._causal else self._after(index))]
         times = self._times()
         offsets = [offset(times[each], times[index]) for each in chosen]
-        corrected = self._corrector.fuse([self._features(each) for each in chosen], len(before), offsets)
-        if self._margin == 0 or self._is_doubted(index):
-            return corrected
-        return beyond_margin(self._scene[index].frame.probability, corrected, self._margin)
-
-    def _is_doubted(self, index: int) -> bool:
-        """Return whether a frame is flagged, or, without look-ahead, says otherwise than the frame before."""
-        if not self._causal:
-            return any(self._flags(index))
-        if index == 0:
-            return False
-        before, here = (self._scene[place].pixels for place in (index - 1, index))
-        return any((was > 0) != (now > 0) for was, now in zip(before, here, strict=True))
+        return self._corrector.fuse([self._features(each) for each in chosen], len(before), offsets)
 
     def _features(self, index: int) -> Features:
         assert self._corrector is not None
@@ -244,4 +224,4 @@ def make_refiner(predictor: Predictor, config: RefineConfig, threshold: float) -
     if network is None or mode == "off":
         return Refiner(None, "off", threshold=threshold)
     corrector = Corrector(network, window=network.config.window, device=predictor.device, dtype=predictor.precision)
-    return Refiner(corrector, mode, threshold=threshold, causal=config.causal, margin=MARGIN)
+    return Refiner(corrector, mode, threshold=threshold, causal=config.causal)

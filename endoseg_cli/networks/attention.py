@@ -42,23 +42,24 @@ class NeighbourAttention(nn.Module):
 
     With `blocks`, queries of each 8x8 block see the 16x16 positions around it, else the whole frame. Positions enter
     keys and queries as sines whose products depend on the displacement alone, time as a learned vector added to the
-    keys. Values are learned features and `evidence` channels carried as they are. Beside the neighbours there is an
-    empty key to look at when none of them helps, or when there are none.
+    keys. Values are learned features, `evidence` channels carried as they are, and a one. Beside the neighbours there
+    is an empty key, without evidence and one, to look at when none of them helps, or when there are none.
     """
 
     def __init__(self, channels: int, heads: int, evidence: int, *, blocks: bool) -> None:
         super().__init__()
-        self.heads, self.blocks = heads, blocks
+        self.heads, self.blocks, self.evidence = heads, blocks, evidence
         self.content = max(channels // CONTENT_SHARE, evidence)
         # keys and values of one width: torch's fused attention on the CPU asks for that
         self.width = self.content + POSITION_CHANNELS
         self.out_channels = heads * self.width
         self.query_key = nn.Conv2d(channels, 2 * heads * self.content, 1)
-        self.value = nn.Conv2d(channels, heads * (self.width - evidence), 1)
+        learned = self.width - evidence - 1
+        self.value = nn.Conv2d(channels, heads * learned, 1)
         self.nearness = nn.Parameter(torch.full((heads, 1, 1, 1), NEARNESS))
         self.time = nn.Sequential(nn.Linear(TIME_FEATURES, 16), nn.ReLU(), nn.Linear(16, heads * self.content))
         self.empty_key = nn.Parameter(torch.zeros(heads, 1, self.width))
-        self.empty_value = nn.Parameter(torch.zeros(heads, 1, self.width))
+        self.empty_value = nn.Parameter(torch.zeros(heads, 1, learned))
 
     def tokens(self, features: Tensor, evidence: Tensor) -> FrameTokens:
         """Return queries, keys and values of frames (B, channels, H, W) with evidence (B, E, H, W)."""
@@ -67,7 +68,8 @@ class NeighbourAttention(nn.Module):
         place = positions(features).expand(*queries.shape[:2], -1, -1, -1)
         shown = evidence[:, None].expand(-1, self.heads, -1, -1, -1)
         queries = torch.cat([queries, place * self.nearness], dim=2)
-        keys, values = torch.cat([keys, place], dim=2), torch.cat([values, shown], dim=2)
+        keys = torch.cat([keys, place], dim=2)
+        values = torch.cat([values, shown, torch.ones_like(shown[:, :, :1])], dim=2)
         if self.blocks:
             return FrameTokens(_in_blocks(queries, 0), _in_blocks(keys, HALO), _in_blocks(values, HALO))
         return FrameTokens(_as_one(queries), _as_one(keys), _as_one(values))
@@ -84,11 +86,18 @@ class NeighbourAttention(nn.Module):
         times = self.embed_times(offsets, like) if others else []
         keys = [self.empty_key.to(like.dtype).expand(leading)]
         keys += [frame.keys + time for frame, time in zip(others, times, strict=True)]
-        values = [self.empty_value.to(like.dtype).expand(leading), *(frame.values for frame in others)]
+        nothing = functional.pad(self.empty_value, (0, self.evidence + 1)).to(like.dtype)
+        values = [nothing.expand(leading), *(frame.values for frame in others)]
         found = functional.scaled_dot_product_attention(
             own.queries.flatten(0, 1), torch.cat(keys, dim=3).flatten(0, 1), torch.cat(values, dim=3).flatten(0, 1)
         )
         return _as_picture(found.reshape(batch, count, *found.shape[1:]), like.shape[-2:])
+
+    def witness(self, found: Tensor, own: Tensor) -> Tensor:
+        """Return the evidence (B, E, H, W) in what `forward` found; where it looked away, the frame's `own`."""
+        shown = self._split(found)[:, :, -self.evidence - 1 :].mean(dim=1)
+        evidence, share = shown[:, :-1], shown[:, -1:]
+        return evidence + (1 - share) * own
 
     def embed_times(self, offsets: Sequence[float | Tensor], like: Tensor) -> list[Tensor]:
         """Return what each offset adds to its frame's keys, each (B, 1, heads, 1, key channels)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,8 @@ class FrameFeatures(NamedTuple):
     """Features at stride 8."""
     sixteenth: Tensor
     """Features at stride 16."""
+    evidence: Tensor
+    """Mean probability in each quarter of a position at stride 8, (B, 4C, H / 8, W / 8)."""
     fine: FrameTokens
     """Queries, keys and values at stride 8, in blocks."""
     coarse: FrameTokens
@@ -69,9 +71,11 @@ class CorrectiveNetwork(nn.Module):
 
     The paper leaves the architecture open. Here every frame is encoded once from picture, probability and uncertainty;
     the corrected frame then looks for itself in its neighbours by attention, over whole frames at stride 16 and within
-    16x16 neighbourhoods at stride 8, so that camera motion is followed and not averaged over. What the attention brings
-    along (features, and the neighbours' probability) is decoded with the frame's own features to a gate g and a
-    correction c at stride 2; the output is logit(P) (1 - g) + c. An untrained network has g = c = 0: the identity.
+    16x16 neighbourhoods at stride 8, so that camera motion is followed and not averaged over. The probability that the
+    attention at stride 8 finds there is the neighbours' witness Q; what else it brings along (features at both strides)
+    is decoded with the frame's own features to a gate g from 0 to 1 at stride 2. The output is
+    logit(P) + g (logit(Q) - logit(P)): a lesion that the networks saw in no frame of the window is never drawn. An
+    untrained network has g = 0: the identity.
     """
 
     def __init__(self, config: CorrectiveConfig) -> None:
@@ -87,9 +91,9 @@ class CorrectiveNetwork(nn.Module):
         self.coarse = NeighbourAttention(sixteenth, config.heads[1], evidence, blocks=False)
         self.join16 = _join(sixteenth + self.coarse.out_channels, sixteenth, 2)
         self.join8 = _join(sixteenth + eighth + self.fine.out_channels, eighth, 2)
-        self.join4 = _join(eighth + quarter, quarter, 1)
+        self.join4 = _join(eighth + quarter + config.classes, quarter, 1)
         self.join2 = _conv_bn_relu(quarter + half, half, 1)
-        self.head = nn.Conv2d(half, 2 * config.classes, 3, padding=1)
+        self.head = nn.Conv2d(half, config.classes, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
@@ -127,20 +131,22 @@ class CorrectiveNetwork(nn.Module):
         Takes pictures (B, 3, H, W), ImageNet-normalised, of any size, with the networks' mean probability and their
         uncertainty in nats, both (B, C, H, W) (see `networks.ensemble.combine`).
         """
-        logit = torch.logit(probability.float(), eps=1e-7).clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        logit = _logit(probability)
         said = [images, (logit / 6).to(images.dtype), uncertainty.to(images.dtype)]
         half = self.stem(_pad(torch.cat(said, dim=1)))
         quarter = self.stage4(half)
         eighth = self.stage8(quarter)
         sixteenth = self.stage16(eighth)
         padded = _pad(probability.to(half.dtype))
+        evidence = _evidence(padded, 4)
         return FrameFeatures(
             logit=logit,
             half=half,
             quarter=quarter,
             eighth=eighth,
             sixteenth=sixteenth,
-            fine=self.fine.tokens(eighth, _evidence(padded, 4)),
+            evidence=evidence,
+            fine=self.fine.tokens(eighth, evidence),
             coarse=self.coarse.tokens(sixteenth, _evidence(padded, 8)),
         )
 
@@ -158,15 +164,34 @@ class CorrectiveNetwork(nn.Module):
         fine = self.fine(own.fine, [window[place].fine for place in others], times, own.eighth)
         x = self.join16(torch.cat([own.sixteenth, coarse], dim=1))
         x = self.join8(torch.cat([_double(x), own.eighth, fine], dim=1))
-        x = self.join4(torch.cat([_double(x), own.quarter], dim=1))
+        witness = functional.pixel_shuffle(self.fine.witness(fine, own.evidence), 2).float()
+        x = self.join4(torch.cat([_double(x), own.quarter, (_logit(witness) / 6).to(x.dtype)], dim=1))
         x = self.head(self.join2(torch.cat([_double(x), own.half], dim=1)))
-        return self._correct(own.logit, x)
+        height, width = own.logit.shape[-2:]
+        gate = _enlarge(limit_gate(x.float()), 2)[..., :height, :width]
+        witnessed = _logit(_enlarge(witness, 4)[..., :height, :width])
+        return own.logit + gate * (witnessed - own.logit)
 
-    def _correct(self, logit: Tensor, change: Tensor) -> Tensor:
-        height, width = logit.shape[-2:]
-        change = functional.interpolate(change.float(), scale_factor=2, mode="bilinear", align_corners=False)
-        gate, correction = change[..., :height, :width].chunk(2, dim=1)
-        return logit * (1 - gate) + correction
+
+class _Limit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        (gradient,) = gradients
+        # where x is out of range, what would bring it back still counts; a closed gate could never open otherwise
+        outwards = ((x < 0) & (gradient > 0)) | ((x > 1) & (gradient < 0))
+        return gradient.masked_fill(outwards, 0)
+
+
+def limit_gate(x: Tensor) -> Tensor:
+    """Return `x` kept within 0 and 1; gradients pass where x is inside, and where they pull it back inside."""
+    limited: Tensor = _Limit.apply(x)  # type: ignore[no-untyped-call]
+    return limited
 
 
 def map_features(change: Callable[[Tensor], Tensor], frame: FrameFeatures) -> FrameFeatures:
@@ -177,6 +202,7 @@ def map_features(change: Callable[[Tensor], Tensor], frame: FrameFeatures) -> Fr
         quarter=change(frame.quarter),
         eighth=change(frame.eighth),
         sixteenth=change(frame.sixteenth),
+        evidence=change(frame.evidence),
         fine=FrameTokens(*map(change, frame.fine)),
         coarse=FrameTokens(*map(change, frame.coarse)),
     )
@@ -196,6 +222,14 @@ def _stage(in_channels: int, out_channels: int) -> nn.Sequential:
 def _join(in_channels: int, out_channels: int, expansion: int) -> nn.Sequential:
     block = InvertedResidual(out_channels, out_channels, 1, expansion)
     return nn.Sequential(_conv_bn_relu(in_channels, out_channels, 1), block)
+
+
+def _logit(probability: Tensor) -> Tensor:
+    return torch.logit(probability.float(), eps=1e-7).clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+
+
+def _enlarge(x: Tensor, factor: int) -> Tensor:
+    return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def _double(x: Tensor) -> Tensor:

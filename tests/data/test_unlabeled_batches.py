@@ -57,6 +57,7 @@ def test_an_epoch_shows_every_frame_once_and_batches_are_full() -> None:
     assert len(draw_order(0, 0, 7, 3, "labeled")) == 7
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_any_number_of_workers_gives_the_same_batches(store: FrameStore, labeled: FrameStore) -> None:
     batches = TrainingBatches(labeled_batches(labeled), unlabeled_batches(store))
     alone = [batches[step] for step in range(4)]

@@ -51,10 +51,10 @@ def predicted(level: float, time: float, scene: int = 0, classes: int = 1) -> Pr
 
 
 def mean_refiner(
-    network: MeanNetwork, mode: RefineMode = "all", *, window: int = 5, causal: bool = False, margin: float = 0.0
+    network: MeanNetwork, mode: RefineMode = "all", *, window: int = 5, causal: bool = False
 ) -> Refiner[Tensor]:
     corrector = Corrector(network, window=window, device=torch.device("cpu"))
-    return Refiner(corrector, mode, threshold=0.5, causal=causal, margin=margin)
+    return Refiner(corrector, mode, threshold=0.5, causal=causal)
 
 
 def level_of(frame: RefinedFrame) -> float:

@@ -155,7 +155,7 @@ def test_a_scene_of_one_frame_and_no_frame_at_all() -> None:
 
 def test_auto_is_silent_without_a_network_and_everything_else_is_refused() -> None:
     assert RefineConfig().mode(has_network=False, model="polyp") == "off"
-    assert RefineConfig().mode(has_network=True, model="polyp") in ("flagged", "all")
+    assert RefineConfig().mode(has_network=True, model="polyp") == "all"
     assert RefineConfig(causal=True).mode(has_network=True, model="polyp") == "all"
     assert RefineConfig(choice="off").mode(has_network=True, model="polyp") == "off"
     for config in (RefineConfig(choice="all"), RefineConfig(choice="flagged"), RefineConfig(causal=True)):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from endoseg_cli.errors import UsageError, WeightsError
 from endoseg_cli.networks.bundle import Bundle, load_bundle, load_card, save_bundle
-from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork, limit_gate
 from endoseg_cli.networks.fusion import fuse_for_prediction
 from tests.networks.tiny import awake_network, tiny_bundle, with_corrective
 
@@ -95,6 +95,51 @@ def test_an_emptied_prediction_can_be_filled_from_a_neighbour() -> None:
     found = network(images, probability, uncertainty) > 0
     overlap = 2 * (found & (truth > 0)).sum() / (found.sum() + truth.sum())
     assert overlap > 0.8
+
+
+def gated_network(classes: int = 1) -> CorrectiveNetwork:
+    """Return a network that puts the neighbours' witness in place of the prediction."""
+    network = CorrectiveNetwork(CorrectiveConfig(classes=classes)).eval()
+    with torch.no_grad():
+        assert network.head.bias is not None
+        network.head.bias.fill_(1)
+    return network
+
+
+def test_an_open_gate_lets_the_neighbours_probability_through() -> None:
+    images, probability, uncertainty = random_window(classes=2, side=50)
+    probability[:, :, 0], probability[:, :, 1] = 0.9, 0.3
+    probability[:, 2] = 0.01
+    network = gated_network(2)
+    with torch.no_grad():
+        network.fine.empty_key.fill_(-1e3)  # never looked at
+        found = torch.sigmoid(network(images, probability, uncertainty))
+    assert torch.allclose(found[:, 0], torch.full_like(found[:, 0], 0.9), atol=1e-3)
+    assert torch.allclose(found[:, 1], torch.full_like(found[:, 1], 0.3), atol=1e-3)
+
+
+def test_the_witness_is_the_frame_itself_where_there_is_no_other() -> None:
+    images, probability, uncertainty = random_window(1)
+    probability[:] = 0.7
+    found = torch.sigmoid(gated_network()(images, probability, uncertainty))
+    assert torch.allclose(found, torch.full_like(found, 0.7), atol=1e-4)
+
+
+def test_nothing_is_drawn_that_no_frame_showed() -> None:
+    images, probability, uncertainty = random_window(batch=2)
+    probability = 0.2 + 0.3 * probability
+    with torch.inference_mode():
+        found = torch.sigmoid(awake_network()(images, probability, uncertainty))
+    assert (found - probability[:, 2]).abs().max() > 1e-3
+    assert found.min() > 0.2 - 1e-5 and found.max() < 0.5 + 1e-5
+
+
+def test_a_closed_gate_can_open_again() -> None:
+    x = torch.tensor([-1.0, -1.0, 0.0, 0.5, 1.0, 2.0, 2.0], requires_grad=True)
+    limited = limit_gate(x)
+    assert limited.tolist() == [0, 0, 0, 0.5, 1, 1, 1]
+    torch.autograd.backward(limited, torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0]))
+    assert x.grad is not None and x.grad.tolist() == [0, -1, 1, 1, -1, 1, 0]
 
 
 @pytest.mark.parametrize("half", [False, True])
