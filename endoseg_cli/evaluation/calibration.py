@@ -18,15 +18,6 @@ FINE = 100
 """Finer bins inside each uncertainty bin, from which the AUROC is computed."""
 
 
-def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return h(p) = -p ln p - (1-p) ln(1-p) in nats per pixel (the uncertainty of Endo-SemiS, for one pass)."""
-    p = probability.astype(np.float32, copy=False)
-    q = np.float32(1) - p
-    tiny = np.finfo(np.float32).tiny
-    h: NDArray[np.float32] = -p * np.log(np.maximum(p, tiny)) - q * np.log(np.maximum(q, tiny))
-    return h
-
-
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Errors against uncertainty, and lesion frequency against probability, over all pixels of all frames."""

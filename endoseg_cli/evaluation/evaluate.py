@@ -13,10 +13,11 @@ from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord
 from endoseg_cli.errors import InputError, MissingInputError, UsageError, WeightsError
 from endoseg_cli.evaluation.breakdown import SizeBounds, by_group, by_size
-from endoseg_cli.evaluation.calibration import Calibration, CalibrationAccumulator, entropy
+from endoseg_cli.evaluation.calibration import Calibration, CalibrationAccumulator
 from endoseg_cli.evaluation.gallery import Gallery, GalleryFrame
 from endoseg_cli.evaluation.metrics import FrameScore, Summary, score_frame, summarise
 from endoseg_cli.evaluation.sweep import Sweep, SweepAccumulator, frame_histogram
+from endoseg_cli.networks.entropy import binary_entropy
 
 ROUNDING = 1e-5
 
@@ -133,7 +134,7 @@ class _Run:
             tuple(score_frame(alone > self._config.threshold, truth) for alone in predicted.networks)
         )
         self._sweep.add(frame_histogram(probability, truth))
-        uncertainty = entropy(probability) if predicted.uncertainty is None else predicted.uncertainty
+        uncertainty = binary_entropy(probability) if predicted.uncertainty is None else predicted.uncertainty
         self._calibration.add(probability=probability, uncertainty=uncertainty, prediction=mask, truth=truth)
         self._gallery.offer(score, image, truth, mask)
         return score

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.evaluation.calibration import entropy
+from endoseg_cli.networks.entropy import binary_entropy
 
 Probability = NDArray[np.float32]
 SPOILED_SHARE = 0.15
@@ -43,7 +43,7 @@ class Spoiler:
         else:
             spoiled = np.maximum(probability, _blob(random, probability.shape, self.threshold))
         # where the frame was not touched, the networks' uncertainty stands
-        return spoiled, np.where(spoiled == probability, uncertainty, entropy(spoiled)), True
+        return spoiled, np.where(spoiled == probability, uncertainty, binary_entropy(spoiled)), True
 
 
 def _blob(random: np.random.Generator, shape: tuple[int, ...], threshold: float) -> Probability:

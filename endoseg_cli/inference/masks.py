@@ -94,11 +94,3 @@ def region_facts(mask: BinaryMask) -> RegionFacts:
     x, y = (float(value) for value in centroids[largest])
     pixels = int(stats[1:, cv2.CC_STAT_AREA].sum())
     return RegionFacts(pixels=pixels, regions=count - 1, box=(left, top, width, height), centroid=(x, y))
-
-
-def binary_entropy(probability: Probability) -> Probability:
-    """Return -p ln p - (1 - p) ln(1 - p) in nats: the uncertainty of a mean probability."""
-    tiny = np.finfo(np.float32).tiny
-    inverse = 1 - probability
-    logs = cv2.log(np.maximum(probability, tiny)) * probability + cv2.log(np.maximum(inverse, tiny)) * inverse
-    return np.asarray(0 - logs, dtype=np.float32)  # 0 - x, as -x would make negative zeros

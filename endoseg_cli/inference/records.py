@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.inference.masks import Segmentation, binary_entropy, region_facts
+from endoseg_cli.inference.masks import Segmentation, region_facts
+from endoseg_cli.networks.entropy import binary_entropy
 from endoseg_cli.part_file import FinishOrAbort, PartFile
 
 RECORD_SUFFIXES = (".csv", ".json")

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.networks.entropy import binary_entropy
+
 Maps = NDArray[np.float32]  # (N, H, W), one plane per frame
 Failure = Literal["emptied", "invented", "eroded", "dilated", "shifted", "half lost", "weakened"]
 FAILURES: tuple[Failure, ...] = get_args(Failure)
@@ -78,20 +80,14 @@ def from_truth(truth: NDArray[np.bool_], rng: np.random.Generator) -> Prediction
     sigma, confidence = rng.uniform(0.5, 3), rng.uniform(0.9, 0.9999)
     soft = np.stack([cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma) for plane in truth])
     probability = np.clip(soft * confidence, 10 ** rng.uniform(-6, -3), 1).astype(np.float32)
-    return Predictions(probability=probability, uncertainty=entropy(probability))
-
-
-def entropy(probability: Maps) -> Maps:
-    """Return the binary entropy in nats."""
-    p = np.clip(probability, 1e-7, 1 - 1e-7).astype(np.float64)
-    return (-p * np.log(p) - (1 - p) * np.log1p(-p)).astype(np.float32)
+    return Predictions(probability=probability, uncertainty=binary_entropy(probability))
 
 
 def _uncertainty(said: Predictions, changed: Maps, rng: np.random.Generator) -> Maps:
     """Return the uncertainty, computed anew where the prediction was changed: failing networks may be quite sure."""
     moved = np.abs(changed - said.probability) > CHANGED
     sure = np.float32(rng.uniform(0.5, 1))
-    uncertainty: Maps = np.where(moved, entropy(changed) * sure, said.uncertainty).astype(np.float32)
+    uncertainty: Maps = np.where(moved, binary_entropy(changed) * sure, said.uncertainty).astype(np.float32)
     return uncertainty
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from endoseg_cli.evaluation.calibration import BINS, FINE, Calibration, CalibrationAccumulator, auroc, entropy
+from endoseg_cli.evaluation.calibration import BINS, FINE, Calibration, CalibrationAccumulator, auroc
+from endoseg_cli.networks.entropy import binary_entropy
 
 
 def make_frames() -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
@@ -22,22 +23,15 @@ def calibration_of(frames: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) 
     accumulator = CalibrationAccumulator()
     for probability, truth in frames:
         accumulator.add(
-            probability=probability, uncertainty=entropy(probability), prediction=probability > 0.5, truth=truth
+            probability=probability, uncertainty=binary_entropy(probability), prediction=probability > 0.5, truth=truth
         )
     return accumulator.result()
-
-
-def test_entropy_is_that_of_a_coin() -> None:
-    h = entropy(np.array([0, 0.25, 0.5, 1], np.float32))
-    expected = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert h == pytest.approx([0, expected, math.log(2), 0], abs=1e-6)
-    assert h.dtype == np.float32
 
 
 def test_error_by_uncertainty_equals_brute_force() -> None:
     frames = make_frames()
     calibration = calibration_of(frames)
-    uncertainty = np.concatenate([entropy(p).ravel() for p, _ in frames])
+    uncertainty = np.concatenate([binary_entropy(p).ravel() for p, _ in frames])
     wrong = np.concatenate([((p > 0.5) != truth).ravel() for p, truth in frames])
     edges = calibration.uncertainty_edges
     edges[-1] += 1
@@ -64,7 +58,7 @@ def test_reliability_equals_brute_force() -> None:
 
 def test_auroc_equals_comparing_every_pair() -> None:
     frames = make_frames()
-    uncertainty = np.concatenate([entropy(p).ravel() for p, _ in frames])
+    uncertainty = np.concatenate([binary_entropy(p).ravel() for p, _ in frames])
     bins = np.minimum((uncertainty / np.float32(math.log(2)) * (BINS * FINE)).astype(int), BINS * FINE - 1)
     wrong = np.concatenate([((p > 0.5) != truth).ravel() for p, truth in frames])
     high, low = bins[wrong][:, None], bins[~wrong][None, :]

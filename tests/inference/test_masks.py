@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.masks import MaskConfig, binary_entropy, drop_specks, region_facts, segment
+from endoseg_cli.inference.masks import MaskConfig, drop_specks, region_facts, segment
 
 
 def test_a_pixel_is_lesion_above_the_threshold_not_at_it() -> None:
@@ -60,13 +60,6 @@ def test_an_empty_mask_has_no_box_and_a_full_one_the_whole_picture() -> None:
     assert (empty.pixels, empty.regions, empty.box, empty.centroid) == (0, 0, None, None)
     full = region_facts(np.ones((5, 7), bool))
     assert (full.pixels, full.regions, full.box, full.centroid) == (35, 1, (0, 0, 7, 5), (3.0, 2.0))
-
-
-def test_entropy_is_greatest_at_one_half_and_nothing_at_the_ends() -> None:
-    entropy = binary_entropy(np.array([[0.0, 0.5, 1.0, 0.1]], np.float32))[0]
-    assert entropy[1] == pytest.approx(math.log(2), rel=1e-5)
-    assert entropy[3] == pytest.approx(-0.1 * math.log(0.1) - 0.9 * math.log(0.9), rel=1e-5)
-    assert entropy[[0, 2]].tolist() == [0, 0] and not np.signbit(entropy).any()
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.5, 2.0, math.nan])

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from endoseg_cli.training.spoil import FAILURES, Failure, Predictions, apply_failure, draw_frames, entropy, spoil_window
+from endoseg_cli.networks.entropy import binary_entropy
+from endoseg_cli.training.spoil import FAILURES, Failure, Predictions, apply_failure, draw_frames, spoil_window
 
 Truth = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -13,7 +14,7 @@ def window() -> tuple[Predictions, Truth]:
     y, x = np.mgrid[:64, :64]
     truth = np.stack([(x - 30) ** 2 + (y - 32 - frame) ** 2 < 12**2 for frame in range(5)])
     probability = np.where(truth, 0.85, 0.001).astype(np.float32)
-    return Predictions(probability=probability, uncertainty=entropy(probability)), truth
+    return Predictions(probability=probability, uncertainty=binary_entropy(probability)), truth
 
 
 def dice(said: Predictions, truth: Truth, frame: int) -> float:
