@@ -116,7 +116,8 @@ def segment(
         Literal["auto", "flagged", "all", "off"],
         typer.Option(
             "--refine",
-            help="Correct video masks by the frames around: frames whose mask comes or goes alone, all, or none.",
+            help="Correct video masks by the frames around: frames whose mask comes or goes alone, all, or none. "
+            "auto is all with a model that can, else off.",
             rich_help_panel=FRAMES,
         ),
     ] = "auto",

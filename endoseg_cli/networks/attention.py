@@ -43,7 +43,7 @@ class NeighbourAttention(nn.Module):
     With `blocks`, queries of each 8x8 block see the 16x16 positions around it, else the whole frame. Positions enter
     keys and queries as sines whose products depend on the displacement alone, time as a learned vector added to the
     keys. Values are learned features, `evidence` channels carried as they are, and a one. Beside the neighbours there
-    is an empty key, without evidence and one, to look at when none of them helps, or when there are none.
+    is an empty key, whose value has zeros for both, to look at when none of them helps, or when there are none.
     """
 
     def __init__(self, channels: int, heads: int, evidence: int, *, blocks: bool) -> None:

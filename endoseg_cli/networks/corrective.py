@@ -16,6 +16,8 @@ from endoseg_cli.networks.encoders import InvertedResidual
 
 LOGIT_LIMIT = 9.5
 """Logits of the networks' probability are kept within this; what the limit takes from a probability is below 1e-4."""
+LOGIT_SCALE = 6.0
+"""Logits are divided by this where they are features."""
 STRIDE = 64
 """Pictures are padded to a multiple of this: 8 blocks of 8 positions at stride 8."""
 MAX_WIDTH = 1024
@@ -132,7 +134,7 @@ class CorrectiveNetwork(nn.Module):
         uncertainty in nats, both (B, C, H, W) (see `networks.ensemble.combine`).
         """
         logit = _logit(probability)
-        said = [images, (logit / 6).to(images.dtype), uncertainty.to(images.dtype)]
+        said = [images, (logit / LOGIT_SCALE).to(images.dtype), uncertainty.to(images.dtype)]
         half = self.stem(_pad(torch.cat(said, dim=1)))
         quarter = self.stage4(half)
         eighth = self.stage8(quarter)
@@ -165,7 +167,7 @@ class CorrectiveNetwork(nn.Module):
         x = self.join16(torch.cat([own.sixteenth, coarse], dim=1))
         x = self.join8(torch.cat([_double(x), own.eighth, fine], dim=1))
         witness = functional.pixel_shuffle(self.fine.witness(fine, own.evidence), 2).float()
-        x = self.join4(torch.cat([_double(x), own.quarter, (_logit(witness) / 6).to(x.dtype)], dim=1))
+        x = self.join4(torch.cat([_double(x), own.quarter, (_logit(witness) / LOGIT_SCALE).to(x.dtype)], dim=1))
         x = self.head(self.join2(torch.cat([_double(x), own.half], dim=1)))
         height, width = own.logit.shape[-2:]
         gate = _enlarge(limit_gate(x.float()), 2)[..., :height, :width]

