@@ -1,4 +1,4 @@
-"""Encoders of the U-Net: ResNet-18/34/50 and MobileNetV2, with torchvision's parameter names."""
+"""Encoders of the U-Net: ResNet-18/34/50 and MobileNetV2 (torchvision's names), EfficientNet-Lite (timm's)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-EncoderName = Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"]
+from endoseg_cli.networks.efficientnet import EfficientNetLiteEncoder
+
+EncoderName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenet_v2",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+]
 ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
 
 
@@ -160,7 +170,7 @@ def _initialise(encoder: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build_encoder(name: EncoderName) -> ResNetEncoder | MobileNetV2Encoder:
+def build_encoder(name: EncoderName) -> ResNetEncoder | MobileNetV2Encoder | EfficientNetLiteEncoder:
     """Return the encoder called `name`, randomly initialised (He et al. 2015) from torch's generator."""
     match name:
         case "resnet18":
@@ -171,3 +181,7 @@ def build_encoder(name: EncoderName) -> ResNetEncoder | MobileNetV2Encoder:
             return ResNetEncoder(Bottleneck, (3, 4, 6, 3))
         case "mobilenet_v2":
             return MobileNetV2Encoder()
+        case "efficientnet_lite0" | "efficientnet_lite1" | "efficientnet_lite2":
+            encoder = EfficientNetLiteEncoder(name)
+            _initialise(encoder)
+            return encoder
