@@ -12,6 +12,8 @@ SIDE = 256
 """Frames are looked at with their longer side shrunk to this many pixels."""
 DARK = 20
 """Pixels whose brightest channel is at most this, of 255, may belong to the border."""
+GREEN = 20
+"""By how much green must exceed red, of 255, for a pixel to be of a panel rather than of tissue."""
 SMALLEST_SHARE = 0.15
 """A picture that fills less of the frame than this is not believed."""
 WHOLE = 0.97
@@ -57,7 +59,10 @@ def _bright(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = min(SIDE / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    bright = (np.asarray(small).max(axis=2) > DARK).astype(np.uint8)
+    pixels = np.asarray(small, np.int16)
+    # tissue is never green; the inset that shows where the endoscope lies is, and touches the picture
+    is_green = pixels[..., 1] > pixels[..., 0] + GREEN
+    bright = ((pixels.max(axis=2) > DARK) & ~is_green).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
 
 
