@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,15 +19,17 @@ from torch.overrides import TorchFunctionMode
 from endoseg_cli import __version__
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
 from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.encoders import IMAGENET
 from endoseg_cli.networks.unet import UNet, UNetConfig
 
 FORMAT_VERSION = 1
 """Version of the file format; raised when an older endoseg could misread a newer file."""
 METADATA_KEY = "endoseg"
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = IMAGENET
 CORRECTIVE_PREFIX = "corrective."
 _DTYPES = {"F16": torch.float16, "F32": torch.float32}
+FieldOfViewMode = Literal["auto", "off"]
+"""auto crops frames to the endoscope's picture before they are resized."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -61,8 +63,12 @@ class ModelCard:
     """Version of endoseg that wrote the file."""
     corrective: CorrectiveConfig | None = None
     """Architecture of the corrective network, where the file holds one."""
+    field_of_view: FieldOfViewMode = "off"
+    """Whether the networks learned from, and take, the endoscope's picture cropped out of the frame."""
 
     def __post_init__(self) -> None:
+        if self.field_of_view not in get_args(FieldOfViewMode):
+            raise UsageError(f"field of view must be auto or off, found {self.field_of_view}")
         if type(self.networks) is not int or self.networks not in (1, 2):
             raise UsageError(f"a model holds 1 or 2 networks, found {self.networks}")
         if len(self.input_size) != 2 or not all(type(side) is int and side >= 1 for side in self.input_size):
@@ -242,6 +248,8 @@ def _card_to_dict(card: ModelCard) -> dict[str, Any]:
     values = asdict(card)
     if card.corrective is None:
         del values["corrective"]  # a model without it is a file that older versions of endoseg read too
+    if card.field_of_view == "off":
+        del values["field_of_view"]
     return values
 
 

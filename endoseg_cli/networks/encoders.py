@@ -19,6 +19,16 @@ EncoderName = Literal[
 ]
 ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
 
+Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation of the input, RGB in [0, 1]."""
+IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LITE: Normalisation = ((127 / 255,) * 3, (128 / 255,) * 3)
+
+
+def normalisation(name: EncoderName) -> Normalisation:
+    """Return what an encoder's ImageNet weights take their input normalised with: (x - 127) / 128 for the Lite ones."""
+    return LITE if name.startswith("efficientnet_lite") else IMAGENET
+
 
 class BasicBlock(nn.Module):
     """Residual block of ResNet-18 and ResNet-34: two 3x3 convolutions."""

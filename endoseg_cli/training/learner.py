@@ -13,7 +13,7 @@ from torch import Tensor
 
 from endoseg_cli.data.cutmix import paste_box
 from endoseg_cli.data.datasets import TrainingBatch, UnlabeledBatch
-from endoseg_cli.networks.bundle import IMAGENET_MEAN, IMAGENET_STD
+from endoseg_cli.networks.encoders import normalisation
 from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
 from endoseg_cli.training.distributed import ALONE, Ranks, mean_gradients, share_batch_norm
@@ -49,8 +49,9 @@ class Learner:
         ]
         # Gradients in fp16 would vanish; they are computed larger, and a step whose gradients overflow is left out.
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
-        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
+        mean, std = normalisation(config.encoder)
+        self._mean = torch.tensor(mean, device=device).view(3, 1, 1) * 255
+        self._std = torch.tensor(std, device=device).view(3, 1, 1) * 255
         # Collectives of two threads would meet in any order, so several processes take the networks one by one.
         self._threads = _network_threads() if device.type == "cpu" and ranks.size == 1 else None
 
@@ -149,7 +150,7 @@ class Learner:
         return terms
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Return uint8 images (B, 3, H, W) as ImageNet-normalised float on the device."""
+        """Return uint8 images (B, 3, H, W) as floats, normalised as the encoder takes them, on the device."""
         images = images.to(self.device, non_blocking=True).to(memory_format=torch.channels_last)
         return (images.float() - self._mean) / self._std
 

@@ -18,6 +18,7 @@ from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
 from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
 from endoseg_cli.networks.device import resolve_device
+from endoseg_cli.networks.encoders import normalisation
 from endoseg_cli.networks.pretrained import load_encoder_weights, load_network_weights
 from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
@@ -259,8 +260,11 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
 def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
     networks, dice = trainer.selected_networks()
     unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
+    mean, std = normalisation(trainer.config.encoder)
     card = ModelCard(
         architecture=trainer.config.network,
+        mean=mean,
+        std=std,
         networks=len(trainer.learner.networks),
         input_size=trainer.config.size,
         name=folder.name,

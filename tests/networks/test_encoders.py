@@ -12,6 +12,10 @@ PARAMETERS: dict[EncoderName, int] = {
     "resnet34": 21_797_672 - 513 * 1000,
     "resnet50": 25_557_032 - 2049 * 1000,
     "mobilenet_v2": 3_504_872 - (320 * 1280 + 2 * 1280) - 1281 * 1000,
+    # timm's tf_efficientnet_lite0 to lite2, without conv_head, bn2 and classifier
+    "efficientnet_lite0": 4_652_008 - (320 * 1280 + 2 * 1280) - 1281 * 1000,
+    "efficientnet_lite1": 5_416_680 - (320 * 1280 + 2 * 1280) - 1281 * 1000,
+    "efficientnet_lite2": 6_092_072 - (352 * 1280 + 2 * 1280) - 1281 * 1000,
 }
 
 
@@ -52,6 +56,18 @@ def test_resnet_widths_are_the_papers() -> None:
                 "features.2.conv.2.weight": (24, 96, 1, 1),
                 "features.17.conv.2.weight": (320, 960, 1, 1),
                 "features.17.conv.3.running_mean": (320,),
+            },
+        ),
+        (
+            "efficientnet_lite0",
+            {
+                "conv_stem.weight": (32, 3, 3, 3),
+                "bn1.running_var": (32,),
+                "blocks.0.0.conv_dw.weight": (32, 1, 3, 3),
+                "blocks.0.0.conv_pw.weight": (16, 32, 1, 1),
+                "blocks.2.0.conv_dw.weight": (144, 1, 5, 5),
+                "blocks.6.0.conv_pwl.weight": (320, 1152, 1, 1),
+                "blocks.6.0.bn3.bias": (320,),
             },
         ),
         (
