@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from endoseg_cli.training.config import TrainConfig
 
 RUN, DATA, NETWORK, METHOD, SCHEDULE = "Run", "Data", "Network", "Method (Endo-SemiS)", "Schedule"
-DATA_SETTINGS = ("labeled", "unlabeled", "val", "val_fraction", "split", "root", "frames_per_second", "cache", "seed")
+DATA_SETTINGS = (
+    "labeled",
+    "negatives",
+    "unlabeled",
+    "val",
+    "val_fraction",
+    "split",
+    "root",
+    "frames_per_second",
+    "cache",
+    "seed",
+)
 NOT_SETTINGS = ("out", "resume", "config", "recipe", "device", "tensorboard")
 WITH_RESUME = ("resume", "device", "tensorboard")
 
@@ -35,6 +46,13 @@ def train(
         typer.Option(
             help="Folder of frames, video, or folder of videos. May be given more than once. Without it, training is"
             " supervised.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Frames or videos known to show no lesion, without masks. May be given more than once.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -73,7 +91,15 @@ def train(
         Path | None, typer.Option(help="Where the frames of videos are kept.", rich_help_panel=DATA)
     ] = None,
     encoder: Annotated[
-        Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"],
+        Literal[
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "mobilenet_v2",
+            "efficientnet_lite0",
+            "efficientnet_lite1",
+            "efficientnet_lite2",
+        ],
         typer.Option(help="Encoder of both U-Nets.", rich_help_panel=NETWORK),
     ] = "resnet34",
     encoder_weights: Annotated[
@@ -89,6 +115,10 @@ def train(
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size of the network's input.", rich_help_panel=NETWORK)
     ] = "256",
+    field_of_view: Annotated[
+        Literal["auto", "off"],
+        typer.Option(help="Crop frames to the endoscope's picture before resizing.", rich_help_panel=NETWORK),
+    ] = "auto",
     weights: Annotated[
         Path | None,
         typer.Option(help="Model to start from, of the same architecture.", rich_help_panel=NETWORK),
@@ -194,6 +224,18 @@ def train(
     dice_weight: Annotated[
         float, typer.Option(help="Weight of a soft Dice loss; 0 is the paper's.", rich_help_panel=SCHEDULE)
     ] = 1.0,
+    dice_over: Annotated[
+        Literal["batch", "frame"],
+        typer.Option(help="Take it over the batch, or over each frame with a lesion.", rich_help_panel=SCHEDULE),
+    ] = "batch",
+    empty_share: Annotated[
+        float | None,
+        typer.Option(help="Share of each batch without a lesion (default: as they come).", rich_help_panel=SCHEDULE),
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Keep networks averaged over the steps, with this decay: 0.998.", rich_help_panel=SCHEDULE),
+    ] = None,
     color_jitter: Annotated[
         float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0,
@@ -207,8 +249,8 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
     workers: Annotated[int, typer.Option(help="Processes that read frames.", rich_help_panel=SCHEDULE)] = 0,
     precision: Annotated[
-        Literal["fp32", "bf16", "fp16"],
-        typer.Option(help="Type that convolutions compute in.", rich_help_panel=SCHEDULE),
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(help="Type that convolutions compute in; auto: bf16 where it is fast.", rich_help_panel=SCHEDULE),
     ] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)] = "auto",
     tensorboard: Annotated[

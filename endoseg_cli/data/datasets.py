@@ -131,6 +131,37 @@ class LabeledBatches(_Batches[LabeledBatch]):
 
     _stream = "labeled"
 
+    def __init__(
+        self,
+        frames: FrameStore,
+        *,
+        size: tuple[int, int],
+        batch_size: int,
+        seed: int,
+        augment: AugmentConfig,
+        share: tuple[int, int] = (0, 1),
+        empty_share: float | None = None,
+    ) -> None:
+        """With `empty_share`, this share of every batch, rounded, is of frames without a lesion, the rest of others."""
+        super().__init__(frames, size=size, batch_size=batch_size, seed=seed, augment=augment, share=share)
+        self._pools: tuple[list[int], list[int]] | None = None
+        if empty_share is not None:
+            empty = frames.empty()
+            self._pools = (sorted(set(range(len(frames))) - set(empty)), empty)
+            self._empty_count = round(empty_share * batch_size)
+
+    def keys(self, step: int) -> list[Key]:
+        """Return the (pass, index) keys of the whole batch of a step, empty frames spread evenly over it."""
+        if self._pools is None:
+            return super().keys(step)
+        counts = (self._batch_size - self._empty_count, self._empty_count)
+        placed: list[tuple[float, Key]] = []
+        for kind, pool, count in zip(("lesion", "empty"), self._pools, counts, strict=True):
+            if count:
+                drawn = draw_order(self._seed, step, count, len(pool), f"{self._stream}-{kind}")
+                placed += [((place + 0.5) / count, (walk, pool[index])) for place, (walk, index) in enumerate(drawn)]
+        return [key for _, key in sorted(placed)]
+
     def __getitem__(self, step: int) -> LabeledBatch:
         views = [self._view(walk, index) for walk, index in self._own_keys(step)]
         return LabeledBatch(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+PixelType = TypeVar("PixelType", bound=np.generic)
 SIDE = 256
 """Frames are looked at with their longer side shrunk to this many pixels."""
 DARK = 20
@@ -33,7 +35,7 @@ class FieldOfView:
     height: int
     """Rows."""
 
-    def crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def crop(self, picture: NDArray[PixelType]) -> NDArray[PixelType]:
         """Return this part of a picture or mask (h, w, ...), a view."""
         return picture[self.y : self.y + self.height, self.x : self.x + self.width]
 

@@ -27,6 +27,8 @@ class SourcesConfig:
     """Folders of images with masks."""
     unlabeled: tuple[Path, ...] = ()
     """Folders of frames, videos, folders of videos."""
+    negatives: tuple[Path, ...] = ()
+    """Folders of frames, videos, folders of videos that are known to show no lesion; they have no masks."""
     val: Path | None = None
     """A folder of images with masks to validate on."""
     val_fraction: float | None = None
@@ -67,6 +69,8 @@ class DataSources:
     """Frames to train on without masks."""
     val: tuple[LabeledRecord, ...]
     """Frames to validate on."""
+    negatives: tuple[UnlabeledRecord, ...] = ()
+    """Frames to train on that are known to show no lesion."""
     faults: tuple[Fault, ...]
     """Missing paths and partners, bad split entries, videos that cannot be read."""
     warnings: tuple[str, ...]
@@ -87,12 +91,14 @@ def gather_sources(config: SourcesConfig, on_video: Callable[[Path], None] | Non
         labeled, val, faults, warnings = _folders(config)
         listed = ()
     scan = scan_unlabeled(config.unlabeled, config.frames_per_second, config.cache, on_video)
+    negatives = scan_unlabeled(config.negatives, config.frames_per_second, config.cache, on_video)
     return DataSources(
         labeled=labeled,
         unlabeled=(*listed, *scan.records),
         val=val,
-        faults=(*faults, *scan.faults),
-        warnings=(*warnings, *scan.notes),
+        faults=(*faults, *scan.faults, *negatives.faults),
+        warnings=(*warnings, *scan.notes, *negatives.notes),
+        negatives=negatives.records,
     )
 
 

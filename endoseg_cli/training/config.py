@@ -7,8 +7,10 @@ from typing import Any, Literal, get_args
 
 from endoseg_cli.data.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
+from endoseg_cli.networks.bundle import FieldOfViewMode
 from endoseg_cli.networks.encoders import EncoderName
 from endoseg_cli.networks.unet import UNetConfig
+from endoseg_cli.training.objective import DiceOver
 from endoseg_cli.training.pseudo_labels import Reduction
 from endoseg_cli.training.uncertainty import ThresholdScope
 
@@ -16,8 +18,8 @@ Recipe = Literal["endo-semis", "cps", "supervised"]
 """Which strategies are on: all of the paper's, cross pseudo-supervision alone, or none."""
 Selection = Literal["best", "last"]
 """Which weights of a run the model gets: each network's best on the validation frames, or those of the last step."""
-TrainPrecision = Literal["fp32", "bf16", "fp16"]
-"""Type that convolutions compute in; losses and weights are always float32."""
+TrainPrecision = Literal["auto", "fp32", "bf16", "fp16"]
+"""Type that convolutions compute in; losses and weights are always float32. auto is bf16 where the device has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +38,16 @@ class TrainConfig:
     """Model file whose weights both networks start from, instead; its architecture must be this one."""
     size: tuple[int, int] = (256, 256)
     """Height and width that frames are resized to."""
+    field_of_view: FieldOfViewMode = "auto"
+    """Whether frames are cropped to the endoscope's picture before that, as `segment` then does as well."""
     batch_size: int = 24
     """Labelled frames in a batch, over all processes."""
     unlabeled_batch_size: int | None = None
     """Unlabelled frames in a batch; as many as labelled ones if not set."""
+    empty_share: float | None = None
+    """Share of each batch's labelled frames that show no lesion; as they come if not set."""
+    ema: float | None = None
+    """Decay per step of averaged networks, which are then validated and kept in place of the trained ones."""
     epochs: int = 100
     """Passes over the unlabelled frames, or over the labelled ones where there are no others."""
     max_steps: int | None = None
@@ -69,6 +77,8 @@ class TrainConfig:
     dice_weight: float = 1.0
     """Weight of a soft Dice loss beside the paper's cross-entropy on labelled frames; 0 is the paper's, and learns
     lesions of 2 % of the frame much later."""
+    dice_over: DiceOver = "batch"
+    """What its sums run over: the batch, or each frame with a lesion; empty ones are left to the cross-entropy then."""
     cross_supervision: bool = True
     """Teach each network's weak view with the other's pseudo-label (Endo-SemiS, cross-supervision)."""
     joint_pseudo_label: bool = True
@@ -122,6 +132,12 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 0)
         for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
             _check_at_least(name, getattr(self, name), 0)
+        if self.empty_share is not None and not 0 <= self.empty_share < 1:
+            raise UsageError(f"--empty-share must be at least 0 and below 1, found {self.empty_share:g}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise UsageError(f"--ema must lie between 0 and 1, such as 0.998, found {self.ema:g}")
+        _check_choice("field_of_view", self.field_of_view, get_args(FieldOfViewMode))
+        _check_choice("dice_over", self.dice_over, get_args(DiceOver))
         _check_choice("threshold_scope", self.threshold_scope, get_args(ThresholdScope))
         _check_choice("reduction", self.reduction, get_args(Reduction))
         _check_choice("select", self.select, get_args(Selection))

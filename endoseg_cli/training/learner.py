@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from endoseg_cli.training.config import TrainConfig
 from endoseg_cli.training.distributed import ALONE, Ranks, mean_gradients, share_batch_norm
 from endoseg_cli.training.dropout import DropoutDraw, split_factors
 from endoseg_cli.training.objective import ObjectiveWeights, StudentOutputs, Targets, objective
+from endoseg_cli.training.precision import resolve_precision
 from endoseg_cli.training.pseudo_labels import PseudoLabel, joint_pseudo_label, pseudo_label_from_passes
 from endoseg_cli.training.statistics import step_statistics
 from endoseg_cli.training.teacher import TeacherMaps, TeacherViews, teach
@@ -47,8 +49,11 @@ class Learner:
             torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
             for network in self.networks
         ]
+        # Averages start as the networks do, and follow them ever more slowly (as timm's ModelEmaV3 warms up).
+        self.averages = [copy.deepcopy(network).requires_grad_(False) for network in self.networks if config.ema]
+        self._precision = resolve_precision(config.precision, device)
         # Gradients in fp16 would vanish; they are computed larger, and a step whose gradients overflow is left out.
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._precision == "fp16")
         mean, std = normalisation(config.encoder)
         self._mean = torch.tensor(mean, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(std, device=device).view(3, 1, 1) * 255
@@ -66,6 +71,24 @@ class Learner:
         students = self.study(images, unlabeled, step, mutual=weights.mutual > 0)
         terms = self.backward(students, targets, weights)
         return self._to_numbers({**terms, **step_statistics(targets)})
+
+    @property
+    def judged(self) -> list[UNet]:
+        """The networks that are validated and kept: the averaged ones where there are any."""
+        return self.averages or self.networks
+
+    def average(self, step: int) -> None:
+        """Let the averages follow the networks after step number `step`, counted from 0."""
+        if self.config.ema is None:
+            return
+        decay = min(self.config.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for average, network in zip(self.averages, self.networks, strict=True):
+                for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+                    if mean.is_floating_point():
+                        mean.lerp_(value, 1 - decay)
+                    else:
+                        mean.copy_(value)
 
     def update(self, learning_rate: float) -> None:
         """Move both networks along their gradients."""
@@ -156,16 +179,21 @@ class Learner:
 
     def state(self) -> list[dict[str, Any]]:
         """Return everything that training changes, per network."""
-        return [
+        state = [
             {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
             for network, optimiser in zip(self.networks, self.optimisers, strict=True)
         ]
+        for saved, average in zip(state, self.averages, strict=False):
+            saved["average"] = average.state_dict()
+        return state
 
     def load_state(self, state: list[dict[str, Any]]) -> None:
         """Go back to what `state` returned."""
         for network, optimiser, saved in zip(self.networks, self.optimisers, state, strict=True):
             network.load_state_dict(saved["network"])
             optimiser.load_state_dict(saved["optimiser"])
+        for average, saved in zip(self.averages, state, strict=False):
+            average.load_state_dict(saved["average"])
 
     def _study_one(
         self, number: int, step: int, images: Tensor, weak: Tensor | None, strong: Tensor | None, *, mutual: bool
@@ -214,8 +242,8 @@ class Learner:
         return list(self._threads.map(work, range(NETWORKS)))
 
     def _autocast(self) -> torch.autocast:
-        half = torch.float16 if self.config.precision == "fp16" else torch.bfloat16
-        return torch.autocast(self.device.type, half, enabled=self.config.precision != "fp32")
+        half = torch.float16 if self._precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, half, enabled=self._precision != "fp32")
 
     def _to_numbers(self, values: dict[str, Tensor]) -> dict[str, float]:
         """Return values as floats, averaged over the processes, with one transfer from the device."""

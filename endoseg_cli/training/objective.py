@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from endoseg_cli.training.distributed import ALONE, Ranks
 from endoseg_cli.training.mutual_learning import mutual_loss
 from endoseg_cli.training.precision import at_least_float32
 from endoseg_cli.training.pseudo_labels import PseudoLabel, Reduction, masked_bce
+
+DiceOver = Literal["batch", "frame"]
+"""What the sums of the soft Dice loss run over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,8 @@ class ObjectiveWeights:
     """Weight of the logits' mean squared difference within mutual learning, 1 in the paper."""
     dice: float = 0.0
     """Weight of a soft Dice loss beside the supervised cross-entropy, 0 in the paper."""
+    dice_over: DiceOver = "batch"
+    """What its sums run over."""
     reduction: Reduction = "all"
     """What the masked losses are divided by."""
 
@@ -89,7 +95,9 @@ def _own_loss(
     terms = {"supervised": masked_bce(student.labeled, targets.masks)}
     loss = terms["supervised"]
     if weights.dice:
-        terms["dice"] = soft_dice_loss(student.labeled, targets.masks, ranks)
+        over_frames = weights.dice_over == "frame"
+        dice = frame_dice_loss if over_frames else soft_dice_loss
+        terms["dice"] = dice(student.labeled, targets.masks, ranks)
         loss = loss + weights.dice * terms["dice"]
     if weights.unsupervised:
         unsupervised = _unsupervised_terms(student, targets, other, weights, ranks)
@@ -145,3 +153,20 @@ def soft_dice_loss(logits: Tensor, masks: Tensor, ranks: Ranks = ALONE) -> Tenso
     total = probability.sum(pixels) + target.sum(pixels)
     overlap, total = ranks.sum(torch.stack([overlap, total])).unbind()
     return 1 - ((2 * overlap + 1) / (total + 1)).mean()
+
+
+def frame_dice_loss(logits: Tensor, masks: Tensor, ranks: Ranks = ALONE) -> Tensor:
+    """Return 1 - (2 sum p y + 1) / (sum p + sum y + 1) of each frame and class with a lesion, averaged over them.
+
+    Not in the paper. Frames without a lesion, of which the cross-entropy says enough, count nothing, so that a small
+    lesion weighs as much as a large one; a batch that has no lesion at all gives 0.
+    """
+    probability = torch.sigmoid(at_least_float32(logits))
+    target = masks.to(probability.dtype)
+    overlap = (probability * target).sum((2, 3))
+    size = target.sum((2, 3))
+    loss = 1 - (2 * overlap + 1) / (probability.sum((2, 3)) + size + 1)
+    present = (size > 0).to(loss.dtype)
+    total, count = (loss * present).sum(), present.sum()
+    # the mean of the processes' results is that of the whole batch
+    return total / ranks.mean(count).clamp(min=1 / ranks.size)

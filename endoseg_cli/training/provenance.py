@@ -35,6 +35,7 @@ def data_digest(sources: DataSources) -> str:
     entries = [(f"labeled/{record.name}", (record.image, record.mask)) for record in sources.labeled]
     entries += [(f"val/{record.name}", (record.image, record.mask)) for record in sources.val]
     rows = [*entries, *((f"unlabeled/{record.name}", (record.image,)) for record in sources.unlabeled)]
+    rows += [(f"negatives/{record.name}", (record.image,)) for record in sources.negatives]
     with ThreadPoolExecutor() as threads:
         digests = list(threads.map(lambda row: _contents(row[1]), rows))
     whole = hashlib.sha256()

@@ -11,7 +11,7 @@ import torch
 
 from endoseg_cli.data.check import check_data
 from endoseg_cli.data.frames import FrameStore
-from endoseg_cli.data.layout import LabeledRecord, find_videos
+from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord, find_videos
 from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources
 from endoseg_cli.data.split import Split, write_split
 from endoseg_cli.errors import InputError, UsageError
@@ -209,15 +209,36 @@ def _load(found: DataSources, config: TrainConfig) -> TrainingData:
     if found.unlabeled:
         # A supervised run counts them, so that its epochs are as long as those it is compared with, but reads none.
         keep = config.keep_frames and config.uses_unlabeled
-        unlabeled = FrameStore([record.image for record in found.unlabeled], None, size=config.size, keep=keep)
-    return TrainingData(
-        labeled=_store(found.labeled, config), validation=_store(found.val, config), unlabeled=unlabeled
-    )
+        unlabeled = FrameStore(
+            [record.image for record in found.unlabeled],
+            None,
+            size=config.size,
+            keep=keep,
+            crop=config.field_of_view == "auto",
+        )
+    labeled = _store(found.labeled, config, found.negatives)
+    if config.empty_share is not None:
+        _check_empty_share(config, len(labeled.empty()), len(labeled))
+    return TrainingData(labeled=labeled, validation=_store(found.val, config), unlabeled=unlabeled)
 
 
-def _store(records: Sequence[LabeledRecord], config: TrainConfig) -> FrameStore:
-    images, masks = [record.image for record in records], [record.mask for record in records]
-    return FrameStore(images, masks, size=config.size, keep=config.keep_frames)
+def _store(
+    records: Sequence[LabeledRecord], config: TrainConfig, negatives: Sequence[UnlabeledRecord] = ()
+) -> FrameStore:
+    images = [record.image for record in (*records, *negatives)]
+    masks = [*(record.mask for record in records), *(None for _ in negatives)]
+    return FrameStore(images, masks, size=config.size, keep=config.keep_frames, crop=config.field_of_view == "auto")
+
+
+def _check_empty_share(config: TrainConfig, empty: int, frames: int) -> None:
+    assert config.empty_share is not None
+    wanted = round(config.empty_share * config.batch_size)
+    if wanted and not empty:
+        raise UsageError(
+            "--empty-share needs frames without a lesion, found none", hint="give some with --negatives DIR"
+        )
+    if wanted < config.batch_size and empty == frames:
+        raise UsageError("training needs frames with a lesion, found none", hint="check the masks given to --labeled")
 
 
 def _start_weights(config: TrainConfig) -> Start | None:
@@ -237,9 +258,9 @@ def _start_weights(config: TrainConfig) -> Start | None:
 
 
 def _record(found: DataSources, config: TrainConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
-    schedule = make_schedule(config, labeled=len(found.labeled), unlabeled=len(found.unlabeled))
+    schedule = make_schedule(config, labeled=len(found.labeled) + len(found.negatives), unlabeled=len(found.unlabeled))
     resolved = {name: value for name, value in asdict(schedule).items() if name != "config"}
-    frames = {name: len(getattr(found, name)) for name in ("labeled", "unlabeled", "val")}
+    frames = {name: len(getattr(found, name)) for name in ("labeled", "negatives", "unlabeled", "val")}
     return {
         "versions": versions(),
         "processes": ranks.size,
@@ -260,15 +281,17 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
 def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
     networks, dice = trainer.selected_networks()
     unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
+    negatives = f", {len(found.negatives)} lesion-free" if found.negatives else ""
     mean, std = normalisation(trainer.config.encoder)
     card = ModelCard(
         architecture=trainer.config.network,
         mean=mean,
         std=std,
+        field_of_view=trainer.config.field_of_view,
         networks=len(trainer.learner.networks),
         input_size=trainer.config.size,
         name=folder.name,
-        training_data=f"{len(found.labeled)} labelled{unlabeled} frames; see {CONFIG_FILE} of the run",
+        training_data=f"{len(found.labeled)} labelled{negatives}{unlabeled} frames; see {CONFIG_FILE} of the run",
         scores={
             "validation_frames": len(found.val),
             "validation_dice": {f"network{number}": round(score, 4) for number, score in enumerate(dice, start=1)},

@@ -58,6 +58,7 @@ class Schedule:
             mutual=config.mutual_weight if self.mutual and warm else 0.0,
             logit=config.logit_weight,
             dice=config.dice_weight,
+            dice_over=config.dice_over,
             reduction=config.reduction,
         )
 

@@ -76,7 +76,7 @@ class Trainer:
         self.learner = Learner(config, device=device, ranks=ranks, start=start)
         self.schedule = make_schedule(config, labeled=len(data.labeled), unlabeled=data.unlabeled_count)
         self.batches = self._make_batches()
-        self.scored: Sequence[UNet] = self.learner.networks
+        self.scored: Sequence[UNet] = self.learner.judged
         """The networks as they were last validated: with settled statistics, if these are on."""
         self.step = 0
         self.seconds = 0.0
@@ -111,6 +111,7 @@ class Trainer:
         values = self._gradients(batch, weights)
         self._check_finite(values)
         self.learner.update(self.schedule.learning_rate(self.step, self._clock()))
+        self.learner.average(self.step)
         self.step += 1
         self.means.add(values)
         return values
@@ -118,7 +119,7 @@ class Trainer:
     def validate(self) -> None:
         """Score both networks, keep the weights of those that are better than ever, and write a checkpoint."""
         learner = self.learner
-        self.scored = self._settle(learner.networks)
+        self.scored = self._settle(learner.judged)
         scores = tuple(
             validate(network, self.data.validation, self.config.size, learner.normalise, self.ranks)
             for network in self.scored
@@ -193,7 +194,8 @@ class Trainer:
         if self.config.select == "best":
             states = [load_checkpoint(self._best_path(number))["network"] for number in range(1, NETWORKS + 1)]
             return [self._network(state).eval() for state in states], self.best
-        states = [saved["network"] for saved in load_checkpoint(self.folder / LAST)["networks"]]
+        kept = "average" if self.config.ema else "network"
+        states = [saved[kept] for saved in load_checkpoint(self.folder / LAST)["networks"]]
         networks = self._settle([self._network(state).to(self.learner.device) for state in states])
         return [network.cpu().eval() for network in networks], self.latest
 
@@ -268,6 +270,7 @@ class Trainer:
             seed=config.seed,
             augment=config.augment,
             share=share,
+            empty_share=config.empty_share,
         )
         if self.data.unlabeled is None or not self.schedule.unlabeled:
             return TrainingBatches(labeled, None)

@@ -185,3 +185,20 @@ def test_tensorboard_is_asked_for_where_it_is_not(
     monkeypatch.setattr("endoseg_cli.training.tensorboard.find_spec", lambda name: None)
     error = error_of(*data, *SMALL, "--tensorboard", "--out", str(tmp_path / "run"))
     assert isinstance(error, UsageError) and "pip install tensorboard" in (error.hint or "")
+
+
+def test_negatives_join_the_batches_and_the_model_says_so(data: Sequence[str], tmp_path: Path) -> None:
+    images, _ = save_frames(tmp_path / "free", 2, 70)
+    out = tmp_path / "run"
+    recipe = ("--recipe", "supervised", "--ema", "0.9", "--dice-over", "frame", "--precision", "auto")
+    share = ("--negatives", str(images[0].parent), "--empty-share", "0.5")
+    invoke(*data, *SMALL, *recipe, *share, "--max-steps", "2", "--out", str(out))
+    settings = yaml.safe_load((out / "config.yaml").read_text())
+    assert settings["data"]["negatives"] == [str(images[0].parent)]
+    card = load_bundle(out / "model.safetensors").card
+    assert "2 lesion-free" in card.training_data and card.field_of_view == "auto"
+
+
+def test_an_empty_share_needs_empty_frames(data: Sequence[str], tmp_path: Path) -> None:
+    error = error_of(*data, *SMALL, "--empty-share", "0.5", "--max-steps", "2", "--out", str(tmp_path / "run"))
+    assert "--empty-share" in str(error) and "--negatives" in str(error.hint)
