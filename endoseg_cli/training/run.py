@@ -225,7 +225,7 @@ def _load(found: DataSources, config: TrainConfig) -> TrainingData:
 def _store(
     records: Sequence[LabeledRecord], config: TrainConfig, negatives: Sequence[UnlabeledRecord] = ()
 ) -> FrameStore:
-    images = [record.image for record in (*records, *negatives)]
+    images = [*(record.image for record in records), *(record.image for record in negatives)]
     masks = [*(record.mask for record in records), *(None for _ in negatives)]
     return FrameStore(images, masks, size=config.size, keep=config.keep_frames, crop=config.field_of_view == "auto")
 
