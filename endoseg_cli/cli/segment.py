@@ -102,6 +102,16 @@ def segment(
     min_area: Annotated[
         int, typer.Option("--min-area", help="Drop regions of fewer pixels.", rich_help_panel=MODEL)
     ] = 0,
+    field_of_view: Annotated[
+        str | None,
+        typer.Option(
+            "--field-of-view",
+            metavar="auto|off|X,Y,W,H",
+            help="Find the endoscope's picture and look there alone, look at whole frames, or in a box of pixels"
+            " (default: as the model was trained).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=MODEL)
     ] = "auto",
@@ -154,6 +164,7 @@ def segment(
     from endoseg_cli.inference.outputs import OutputConfig
     from endoseg_cli.inference.pipeline import SegmentConfig
     from endoseg_cli.inference.refine import RefineConfig
+    from endoseg_cli.inference.views import parse_view
 
     outputs = OutputConfig(
         masks=out,
@@ -173,6 +184,7 @@ def segment(
         start=start,
         end=end,
         every=every,
+        field_of_view=None if field_of_view is None else parse_view(field_of_view),
         overwrite=overwrite,
     )
     frames_together = _parse_batch_size(batch_size)

@@ -45,6 +45,12 @@ def whole_frame(height: int, width: int) -> FieldOfView:
     return FieldOfView(x=0, y=0, width=width, height=height)
 
 
+def believed_field_of_view(image: NDArray[np.uint8]) -> FieldOfView | None:
+    """Return what `find_field_of_view` finds in a frame (h, w, 3) RGB, or None where it is too small to be believed."""
+    box = _largest_box(_bright(image))
+    return None if box is None else _to_frame(box, *image.shape[:2])
+
+
 def find_field_of_view(image: NDArray[np.uint8]) -> FieldOfView:
     """Return the box of the endoscope's picture in one frame (h, w, 3) RGB.
 

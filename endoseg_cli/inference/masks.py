@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.data.field_of_view import FieldOfView, whole_frame
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.predictor import Probability, resize_probability
+from endoseg_cli.inference.predictor import Probability, paste_probability
 from endoseg_cli.video.isolated_frames import FrameFlag
 
 BinaryMask = NDArray[np.bool_]
@@ -43,6 +44,8 @@ class Segmentation:
     """The mask before refinement, (C, H, W); None for a frame that was not refined."""
     isolated: tuple[FrameFlag | None, ...] = ()
     """For each class whether its unrefined mask comes or goes in this frame alone; empty for a picture."""
+    field_of_view: FieldOfView | None = None
+    """What the networks saw of the frame; None for all of it."""
 
     @property
     def any_class(self) -> BinaryMask:
@@ -64,13 +67,15 @@ class RegionFacts:
     """Column and row of the largest region's centre of mass; None without any."""
 
 
-def segment(probability: Probability, size: tuple[int, int], config: MaskConfig) -> Segmentation:
-    """Resize probabilities (C, h, w) to `size` = (H, W), threshold them, and drop specks."""
-    resized = resize_probability(probability, size)
+def segment(
+    probability: Probability, size: tuple[int, int], config: MaskConfig, field_of_view: FieldOfView | None = None
+) -> Segmentation:
+    """Resize probabilities (C, h, w) of a box, or all, of a frame of `size` = (H, W), threshold, and drop specks."""
+    resized = paste_probability(probability, size, field_of_view or whole_frame(*size))
     mask = resized > config.threshold
     if config.min_area > 1:
         mask = np.stack([drop_specks(plane, config.min_area) for plane in mask])
-    return Segmentation(probability=resized, mask=mask)
+    return Segmentation(probability=resized, mask=mask, field_of_view=field_of_view)
 
 
 def drop_specks(mask: BinaryMask, min_area: int) -> BinaryMask:

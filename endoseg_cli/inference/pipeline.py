@@ -10,16 +10,18 @@ from typing import Any
 
 from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.data.images import read_image
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.predicting import Passed, Predicting
-from endoseg_cli.inference.predictor import Predictor
+from endoseg_cli.inference.predictor import Predictor, Probability
 from endoseg_cli.inference.products import ProductStyle, VideoProducts, write_picture_products
 from endoseg_cli.inference.records import RecordsWriter
 from endoseg_cli.inference.refine import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.stages import Stages, StageSeconds
+from endoseg_cli.inference.views import ViewChoice, view_of_picture, view_of_video
 from endoseg_cli.video.reader import Frame, VideoReader
 
 
@@ -37,8 +39,14 @@ class SegmentConfig:
     """Second of the video to stop before."""
     every: int = 1
     """Predict every so many frames; the frames between keep the last mask, and refinement looks past them."""
+    field_of_view: ViewChoice | None = None
+    """Which part of the frames the networks see; None for what the model's card says."""
     overwrite: bool = False
     """Replace outputs that exist."""
+
+    def view(self, predictor: Predictor) -> ViewChoice:
+        """Return which part of the frames a model sees."""
+        return predictor.card.field_of_view if self.field_of_view is None else self.field_of_view
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -79,6 +87,8 @@ class Outcome:
     """Which frames were refined; a picture is not."""
     refine_counts: RefineCounts = field(default_factory=RefineCounts)
     """How many frames of a video were flagged and refined."""
+    field_of_view: FieldOfView | None = None
+    """The part of the frames that the networks saw; None for all."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
@@ -100,6 +110,7 @@ class Outcome:
             "frames_per_second": self.frames / self.seconds if self.seconds else None,
             "stage_frames_per_second": rates,
             "refine": {"mode": self.refine, **asdict(self.refine_counts)},
+            "field_of_view": None if self.field_of_view is None else asdict(self.field_of_view),
             "damage": list(self.damage),
             "warnings": list(self.warnings),
         }
@@ -131,6 +142,7 @@ def segment_video(
         picture_every=config.every if targets.frames is not None else None,
     )
     try:
+        reader.crop = view_of_video(config.view(predictor), reader.info, config.start)
         products = VideoProducts(
             targets,
             reader.info,
@@ -172,6 +184,7 @@ def segment_video(
         warnings=(*products.warnings, *(() if reader.damage.found else found)),
         refine=refiner.mode,
         refine_counts=refiner.counts,
+        field_of_view=reader.crop,
     )
 
 
@@ -188,9 +201,11 @@ def segment_picture(
     began = time.perf_counter()
     image = read_image(targets.source.path)
     stages.read = time.perf_counter() - began
-    probability = predictor.predict([resize_frame(image, predictor.input_size)])[0]
+    view = view_of_picture(config.view(predictor), image, targets.source.path)
+    seen = image if view is None else view.crop(image)
+    probability = predictor.predict([resize_frame(seen, predictor.input_size)])[0]
     stages.predict = time.perf_counter() - began - stages.read
-    segmentation = segment(probability, image.shape[:2], config.mask)
+    segmentation = segment(probability, image.shape[:2], config.mask, view)
     write_picture_products(targets, image, segmentation, style, records, annotations)
     seconds = time.perf_counter() - began
     stages.write = seconds - stages.read - stages.predict
@@ -202,6 +217,7 @@ def segment_picture(
         stages=stages,
         damage=(),
         warnings=(),
+        field_of_view=view,
     )
 
 
@@ -217,7 +233,7 @@ class _Writing:
         began: float,
     ) -> None:
         self._products, self._config, self._on_progress, self._began = products, config, on_progress, began
-        self._size = reader.info.upright_size
+        self._size, self._view = reader.info.upright_size, reader.crop
         self._total = _expected_frames(reader, config)
         self._last: Segmentation | None = None
 
@@ -231,9 +247,12 @@ class _Writing:
             self._on_progress(Progress(frames=self._products.frames, total=self._total, seconds=seconds))
 
     def _segment(self, refined: RefinedFrame) -> Segmentation:
-        found = segment(refined.probability, self._size, self._config.mask)
-        raw = segment(refined.predicted.probability, self._size, self._config.mask).mask if refined.refined else None
+        found = self._mask(refined.probability)
+        raw = self._mask(refined.predicted.probability).mask if refined.refined else None
         return replace(found, raw_mask=raw, isolated=refined.flags)
+
+    def _mask(self, probability: Probability) -> Segmentation:
+        return segment(probability, self._size, self._config.mask, self._view)
 
 
 def _numbered(reader: VideoReader, every: int) -> Iterator[tuple[Frame, bool]]:

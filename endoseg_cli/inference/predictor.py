@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.errors import DeviceError, UsageError
 from endoseg_cli.networks.bundle import Bundle, ModelCard
 from endoseg_cli.networks.device import Precision, default_batch_size, resolve_device, resolve_precision
@@ -76,9 +77,15 @@ class Predictor:
         return both[:, 0], both[:, 1]
 
     def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
-        """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size."""
-        small = self.predict([resize_frame(frame, self.input_size) for frame in frames])
-        return [resize_probability(p, frame.shape[:2]) for p, frame in zip(small, frames, strict=True)]
+        """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size.
+
+        Each frame is cropped to the endoscope's picture if the model's card says so; the map is 0 outside it.
+        """
+        crops = self.card.field_of_view == "auto"
+        boxes = [find_field_of_view(frame) if crops else whole_frame(*frame.shape[:2]) for frame in frames]
+        cropped = [box.crop(frame) for box, frame in zip(boxes, frames, strict=True)]
+        small = self.predict([resize_frame(picture, self.input_size) for picture in cropped])
+        return [paste_probability(p, frame.shape[:2], box) for p, frame, box in zip(small, frames, boxes, strict=True)]
 
     def _in_batches(self, frames: Sequence[Pixels], work: Callable[[Pixels], Probability]) -> Probability:
         assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
@@ -136,6 +143,16 @@ def resize_probability(probability: Probability, size: tuple[int, int]) -> Proba
         return probability
     planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in probability]
     return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
+
+
+def paste_probability(probability: Probability, size: tuple[int, int], box: FieldOfView) -> Probability:
+    """Resize a probability map (C, h, w) of a box to the box, and return it in a frame of `size`: (C, H, W), else 0."""
+    inside = resize_probability(probability, (box.height, box.width))
+    if inside.shape[1:] == tuple(size):
+        return inside
+    frame: Probability = np.zeros((len(probability), *size), np.float32)
+    frame[:, box.y : box.y + box.height, box.x : box.x + box.width] = inside
+    return frame
 
 
 def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[UNet, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from endoseg_cli.data.field_of_view import whole_frame
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.masks import Segmentation, region_facts
 from endoseg_cli.networks.entropy import binary_entropy
@@ -57,6 +58,14 @@ class FrameRecord:
     """Whether the corrective network refined the frame."""
     isolated: str
     """false_positive or false_negative: the mask, before refinement, comes or goes in this frame alone; else empty."""
+    view_left: int
+    """Left column of the endoscope's picture, which alone the networks saw; of a frame that was not cropped 0."""
+    view_top: int
+    """Its top row."""
+    view_width: int
+    """Its columns; of a frame that was not cropped all."""
+    view_height: int
+    """Its rows."""
     flags: str
     """Words, separated by spaces: damaged (the decoder had to guess parts of the picture)."""
 
@@ -67,6 +76,7 @@ def frame_records(
     """Return one record per class of a frame."""
     records = []
     raw_masks = segmentation.mask if segmentation.raw_mask is None else segmentation.raw_mask
+    view = segmentation.field_of_view or whole_frame(*segmentation.mask.shape[1:])
     isolated = segmentation.isolated or (None,) * len(class_names)
     for index, (name, mask) in enumerate(zip(class_names, segmentation.mask, strict=True)):
         probability = segmentation.probability[index]
@@ -93,6 +103,10 @@ def frame_records(
                 mean_uncertainty=float(np.mean(binary_entropy(probability))),
                 refined=segmentation.raw_mask is not None,
                 isolated=isolated[index] or "",
+                view_left=view.x,
+                view_top=view.y,
+                view_width=view.width,
+                view_height=view.height,
                 flags=flags,
             )
         )

@@ -9,6 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
+import av
+import numpy as np
+
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.errors import UsageError
 from endoseg_cli.video.convert import PictureConverter
 from endoseg_cli.video.damage import Damage
@@ -74,6 +79,8 @@ class VideoReader:
         self._rgb_size, self._keep_planes, self._picture_every = rgb_size, keep_planes, picture_every
         self._start, self._end = _ticks(start, self.info), _ticks(end, self.info)
         self._converter = converter_for(self.info)
+        self.crop: FieldOfView | None = None
+        """The part of the upright picture that `Frame.rgb` shows; set it before iterating. None for all of it."""
 
     @property
     def info(self) -> VideoInfo:
@@ -126,10 +133,17 @@ class VideoReader:
             pts=decoded.pts,
             time_base=self.info.time_base,
             damaged=decoded.damaged,
-            rgb=self._converter.rgb(picture, self._rgb_size),
+            rgb=self._rgb(picture),
             planes=self._converter.planes(picture) if self._keep_planes else None,
             picture=self._converter.rgb(picture) if wanted else None,
         )
+
+    def _rgb(self, picture: av.VideoFrame) -> Pixels:
+        if self.crop is None or (self.crop.height, self.crop.width) == self.info.upright_size:
+            return self._converter.rgb(picture, self._rgb_size)
+        # as training crops and resizes pictures
+        part = self.crop.crop(self._converter.rgb(picture))
+        return np.ascontiguousarray(part if self._rgb_size is None else resize_frame(part, self._rgb_size))
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -139,12 +153,13 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def sample_frames(
-    path: str | Path, frames_per_second: float, size: tuple[int, int] | None = None
+    path: str | Path, frames_per_second: float, size: tuple[int, int] | None = None, *, start: float | None = None
 ) -> Iterator[tuple[int, float, Pixels]]:
     """Yield (index, time in seconds, upright RGB) of frames at most so many a second, as training pictures.
 
     Takes the first frame at or after each multiple of 1 / frames_per_second since the first frame; `size` is (height,
-    width), None for the video's own. Raises UsageError for a rate that is not positive, else as `VideoReader`.
+    width), None for the video's own; `start` is in seconds after the first frame.
+    Raises UsageError for a rate that is not positive, else as `VideoReader`.
     """
     if not frames_per_second > 0:
         raise UsageError(f"expected a positive number of frames per second, found {frames_per_second}")
@@ -153,7 +168,7 @@ def sample_frames(
         info = decoder.info
         converter = converter_for(info)
         due = Fraction(0)
-        for frame in decoder.frames():
+        for frame in decoder.frames(_ticks(start, info)):
             elapsed = (frame.pts - info.first_pts) * info.time_base
             if elapsed >= due:
                 due = (elapsed // interval + 1) * interval

@@ -15,7 +15,8 @@ from endoseg_cli.inference.records import FrameRecord, RecordsWriter, check_reco
 
 COLUMNS = (
     "input frame time class_name foreground_pixels raw_foreground_pixels foreground_fraction regions box_left"
-    " box_top box_width box_height centroid_x centroid_y mean_confidence mean_uncertainty refined isolated flags"
+    " box_top box_width box_height centroid_x centroid_y mean_confidence mean_uncertainty refined isolated"
+    " view_left view_top view_width view_height flags"
 ).split()
 
 
