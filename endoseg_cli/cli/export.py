@@ -24,6 +24,7 @@ def export(
 
     The file takes `image`, float32 (N, 3, H, W), RGB from 0 to 255 at the model's input size, N of any size, and gives
     `probability`, (N, C, H, W): normalisation, all networks, sigmoid and mean are inside, the model card is attached.
+    Frames have to be cropped to the endoscope's picture by the caller where the card says `field_of_view: auto`.
 
     Example: endoseg export --format onnx --out polyp-lite.onnx
     """

@@ -24,8 +24,10 @@ LONGEST_LOOK = 60.0
 
 def parse_view(text: str) -> ViewChoice:
     """Read auto, off or X,Y,W,H (pixels of the upright frame); raises UsageError for anything else."""
-    if text == "auto" or text == "off":
-        return text
+    if text == "auto":
+        return "auto"
+    if text == "off":
+        return "off"
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 4 and all(part.isdecimal() for part in parts):
         x, y, width, height = map(int, parts)

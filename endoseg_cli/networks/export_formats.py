@@ -104,8 +104,9 @@ def open_torchscript(path: Path) -> Run:
 def describe(card: ModelCard) -> str:
     """Say in one line what an exported model takes and gives."""
     height, width = card.input_size
+    crop = "" if card.field_of_view == "off" else ", the endoscope's picture cropped out of the frame before resizing"
     return (
-        f"{INPUT_NAME}: float32 (N, 3, {height}, {width}), RGB, 0 to 255; "
+        f"{INPUT_NAME}: float32 (N, 3, {height}, {width}), RGB, 0 to 255{crop}; "
         f"{OUTPUT_NAME}: float32 (N, {len(card.class_names)}, {height}, {width}), 0 to 1"
     )
 

@@ -14,7 +14,7 @@ from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.networks.bundle import Bundle
 from endoseg_cli.networks.deployable import Deployable
 from endoseg_cli.networks.export import SUFFIXES, ExportFormat, check_file, export_model
-from endoseg_cli.networks.export_formats import open_onnx, open_torchscript
+from endoseg_cli.networks.export_formats import describe, open_onnx, open_torchscript
 from tests.networks.tiny import constant_bundle, tiny_bundle
 
 KINDS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -108,3 +108,9 @@ def test_without_its_packages_onnx_says_what_to_install(
 
 def test_every_format_has_its_ending() -> None:
     assert [SUFFIXES[kind] for kind in KINDS] == [".onnx", ".pt"]
+
+
+def test_what_is_said_of_a_file_names_the_crop_that_is_left_to_the_caller() -> None:
+    card = tiny_bundle().card
+    assert "crop" not in describe(card)
+    assert "the endoscope's picture cropped out of the frame" in describe(replace(card, field_of_view="auto"))
