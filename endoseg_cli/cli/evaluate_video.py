@@ -91,7 +91,8 @@ def evaluate_video(
     from endoseg_cli.inference.masks import MaskConfig
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
-    clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS)
+    crop = predictor.card.field_of_view == "auto"
+    clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
     scorer = ClipScorer(_as_predict(predictor), _methods(predictor, options, threshold), threshold=threshold)
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
@@ -109,15 +110,17 @@ def evaluate_video(
         write_text(per_frame, frame_table([score for scores in scorer.scores.values() for score in scores]))
 
 
-def _clips(paths: VideoPaths, size: tuple[int, int], still_clips: int) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
+def _clips(
+    paths: VideoPaths, size: tuple[int, int], still_clips: int, *, crop: bool
+) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
     """Return the names and frames of all clips; what can be found wrong before reading them is raised at once."""
     from endoseg_cli.data.layout import find_labeled
     from endoseg_cli.data.video_clips import clips_of_stills, find_clips, read_clip
 
     found = [clip for path in paths.videos for clip in find_clips(path)]
     records = [record for path in paths.stills for record in find_labeled(path)]
-    videos = ((clip.name, read_clip(clip, size)) for clip in found)
-    return chain(videos, clips_of_stills(records, still_clips, size) if records else ())
+    videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
+    return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
 
 
 def _report(scorer: ClipScorer, predictor: Predictor, options: VideoOptions, results: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.data.augment import random_generator, resize_frame, resize_mask
 from endoseg_cli.data.camera_motion import known_flow, move_camera
+from endoseg_cli.data.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.data.images import read_image, read_mask
 from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord
@@ -23,6 +25,7 @@ from endoseg_cli.errors import InputError
 from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
 from endoseg_cli.phantom.dataset import clip_scene
 from endoseg_cli.phantom.render import render
+from endoseg_cli.video.field_of_view import find_in_video, vote
 from endoseg_cli.video.reader import VideoReader, probe
 
 UNIT_RATE = 25.0
@@ -34,6 +37,7 @@ SPEEDS = (0.15, 1.2)
 PHANTOM_SECONDS = 4.0
 """Length of the phantom clip that a few consecutive frames are taken from."""
 Bytes = NDArray[np.uint8]
+Kind = TypeVar("Kind", np.uint8, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class ClipShape:
     """Height and width."""
     seed: int
     """Seed of what is drawn."""
+    crop: bool = False
+    """Whether frames and masks are cropped to the endoscope's picture before they are resized."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,9 @@ def still_clips(records: Sequence[LabeledRecord], count: int, shape: ClipShape, 
         record = records[int(order[index % len(records)])]
         rng = random_generator(shape.seed, index, 0, f"still-{stream}")
         image, mask = read_image(record.image), read_label(record.image, record.mask)
+        if shape.crop:
+            box = find_field_of_view(image)
+            image, mask = box.crop(image), box.crop(mask)
         moved = move_camera(image, mask, frames=shape.frames, size=shape.size, speed=rng.uniform(*SPEEDS), rng=rng)
         steps = [known_flow(*pair, shape.size) for pair in pairwise(moved.homographies)]
         yield RawClip(
@@ -115,8 +124,10 @@ def sequence_clips(
         )
     for name, start in starts:
         chosen = groups[name][start : start + stride * shape.frames : stride]
-        frames = np.stack([resize_frame(read_image(record.image), shape.size) for record in chosen])
-        truth = np.stack([resize_mask(read_label(record.image, record.mask), shape.size) for record in chosen])
+        box = find_in_pictures([record.image for record in chosen]) if shape.crop else None
+        frames = np.stack([resize_frame(cropped(read_image(record.image), box), shape.size) for record in chosen])
+        masks = (cropped(read_label(record.image, record.mask), box) for record in chosen)
+        truth = np.stack([resize_mask(mask, shape.size) for mask in masks])
         interval = stride * UNIT_RATE / frames_per_second
         yield RawClip(group=name, frames=frames, truth=truth, flow=estimated_flow(frames), interval=interval)
 
@@ -155,6 +166,7 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
     # a clip begins every `gap` frames; the last one must end within the video
     gap = max(((info.estimated_frames or 0) - span) // max(count - 1, 1), span)
     with VideoReader(video, rgb_size=shape.size) as reader:
+        reader.crop = find_in_video(info) if shape.crop else None
         kept: list[tuple[int, Bytes]] = []
         for number, frame in enumerate(reader):
             place = number % gap
@@ -162,7 +174,9 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
                 kept.append((frame.index, frame.rgb))
             if len(kept) == shape.frames:
                 frames = np.stack([picture for _, picture in kept])
-                truth = None if folder is None else _masks(folder, [index for index, _ in kept], shape.size)
+                truth = (
+                    None if folder is None else _masks(folder, [index for index, _ in kept], shape.size, reader.crop)
+                )
                 interval = stride * UNIT_RATE / rate
                 yield RawClip(
                     group=str(video), frames=frames, truth=truth, flow=estimated_flow(frames), interval=interval
@@ -171,8 +185,21 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
                 kept = []
 
 
-def _masks(folder: Path, numbers: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    return np.stack([resize_mask(read_mask(folder / f"{number:06d}.png"), size) for number in numbers])
+def find_in_pictures(files: Sequence[Path]) -> FieldOfView | None:
+    """Return the one box of a sequence of pictures of one size, None for all; only a few dozen are read."""
+    return vote((0.0, read_image(file)) for file in files)
+
+
+def cropped(pixels: NDArray[Kind], box: FieldOfView | None) -> NDArray[Kind]:
+    """Return the part of a picture or mask (h, w, ...) in a box; all of it without a box, or if the box leaves it."""
+    if box is None or box.x + box.width > pixels.shape[1] or box.y + box.height > pixels.shape[0]:
+        return pixels
+    return pixels[box.y : box.y + box.height, box.x : box.x + box.width]
+
+
+def _masks(folder: Path, numbers: Sequence[int], size: tuple[int, int], box: FieldOfView | None) -> NDArray[np.bool_]:
+    masks = (cropped(read_mask(folder / f"{number:06d}.png"), box) for number in numbers)
+    return np.stack([resize_mask(mask, size) for mask in masks])
 
 
 def _starts(lengths: dict[str, int], count: int, frames: int, stride: int) -> list[tuple[str, int]]:

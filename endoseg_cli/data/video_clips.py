@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.augment import resize_frame, resize_mask
-from endoseg_cli.data.clips import ClipShape, still_clips
+from endoseg_cli.data.clips import ClipShape, cropped, find_in_pictures, still_clips
+from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, find_labeled, scan_labeled
 from endoseg_cli.data.validation_split import natural_key
 from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.video.field_of_view import find_in_video
 from endoseg_cli.video.reader import VideoReader
 
 PICTURES_PER_SECOND = 25
@@ -78,14 +80,16 @@ def find_clips(path: Path) -> list[Clip]:
     return _labeled(path) if has_masks else _unlabeled(path, pictures)
 
 
-def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
+def read_clip(clip: Clip, size: tuple[int, int], *, crop: bool = False) -> Iterator[ClipFrame]:
     """Yield the frames of a clip, one by one, pictures and masks at `size` = (height, width).
 
+    With `crop`, both are cut to the endoscope's picture first, found once for the clip.
     Raises InputError if a file cannot be read, or if there are more or fewer masks than frames.
     """
     if isinstance(clip.frames, Path):
         with VideoReader(clip.frames, rgb_size=size) as reader:
-            pairs = zip_longest(reader, _masks(clip, size))
+            reader.crop = find_in_video(reader.info) if crop else None
+            pairs = zip_longest(reader, _masks(clip, size, reader.crop))
             for frame, truth in pairs:
                 if frame is None or (truth is None and clip.masks is not None):
                     found = "fewer masks than frames" if truth is None else "more masks than frames"
@@ -93,20 +97,22 @@ def read_clip(clip: Clip, size: tuple[int, int]) -> Iterator[ClipFrame]:
                 yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth)
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
+    box = find_in_pictures(clip.frames) if crop else None
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
-        truth = None if mask is None else resize_mask(read_label(file, mask), size)
-        yield ClipFrame(picture=resize_frame(read_image(file), size), time=index / PICTURES_PER_SECOND, truth=truth)
+        truth = None if mask is None else resize_mask(cropped(read_label(file, mask), box), size)
+        picture = resize_frame(cropped(read_image(file), box), size)
+        yield ClipFrame(picture=picture, time=index / PICTURES_PER_SECOND, truth=truth)
 
 
 def clips_of_stills(
-    records: Sequence[LabeledRecord], count: int, size: tuple[int, int]
+    records: Sequence[LabeledRecord], count: int, size: tuple[int, int], *, crop: bool = False
 ) -> Iterator[tuple[str, Iterator[ClipFrame]]]:
     """Yield names and frames of `count` clips of one second, in which a camera moves over labelled stills.
 
     The stills are drawn evenly and without a seed: the same records give the same clips. Raises InputError for a file
     that cannot be read.
     """
-    shape = ClipShape(frames=STILL_FRAMES, size=size, seed=STILL_SEED)
+    shape = ClipShape(frames=STILL_FRAMES, size=size, seed=STILL_SEED, crop=crop)
     for number, clip in enumerate(still_clips(records, count, shape, "evaluation")):
         assert clip.truth is not None, "labelled stills have masks"
         frames = (
@@ -167,11 +173,15 @@ def _by_stem(file: Path) -> list[tuple[int, str]]:
     return natural_key(file.stem)
 
 
-def _masks(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
+def _masks(clip: Clip, size: tuple[int, int], box: FieldOfView | None) -> Iterator[NDArray[np.bool_]]:
     if isinstance(clip.masks, Path):
         with VideoReader(clip.masks, rgb_size=size) as reader:
+            height, width = reader.info.upright_size
+            if box is not None and (box.x + box.width > width or box.y + box.height > height):
+                raise InputError(f"expected masks as large as the frames of {clip.frames}, found {width}x{height}")
+            reader.crop = box
             for frame in reader:
                 yield frame.rgb[..., 0] > 127
     elif clip.masks is not None:
         for file in clip.masks:
-            yield resize_mask(read_mask(file), size)
+            yield resize_mask(cropped(read_mask(file), box), size)

@@ -59,6 +59,8 @@ class FrozenNetworks:
         self._mean = torch.tensor(card.mean, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(card.std, device=device).view(3, 1, 1) * 255
         self._device = device
+        self.crop = card.field_of_view == "auto"
+        """Whether the networks take the endoscope's picture cropped out of the frame."""
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 pictures (..., 3, H, W) as the networks take them, on the device."""

@@ -107,7 +107,7 @@ def make_clips(
 
     `tell` hears what takes its time. Raises InputError if no clip is left to train or validate on.
     """
-    shape = ClipShape(frames=config.clip_frames, size=size, seed=config.seed)
+    shape = ClipShape(frames=config.clip_frames, size=size, seed=config.seed, crop=frozen.crop)
 
     def predict(what: str, raw: Iterator[RawClip]) -> list[Clip]:
         clips = [frozen.add_predictions(clip) for clip in raw]

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from endoseg_cli.data.camera_motion import known_flow, move_camera
 from endoseg_cli.data.clips import ClipShape, estimated_flow, phantom_clips, sequence_clips, still_clips, video_clips
-from endoseg_cli.data.images import read_mask
+from endoseg_cli.data.images import read_mask, write_png
 from endoseg_cli.data.layout import scan_labeled
 from endoseg_cli.errors import InputError
 from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
 from endoseg_cli.phantom.dataset import render_clips
 from tests.training.small import save_frames
+from tests.video.rendering import Clip, render_clip
 
 SHAPE = ClipShape(frames=7, size=(48, 64), seed=1)
 
@@ -100,3 +103,39 @@ def test_the_phantom_gives_clips_of_both_scenes() -> None:
     colon, ureter = phantom_clips(2, ClipShape(frames=3, size=(32, 32), seed=0))
     assert colon.frames.shape == ureter.frames.shape == (3, 32, 32, 3)
     assert colon.group != ureter.group and colon.truth is not None
+
+
+def bordered(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame with black at the left and right and a bright square that moves, the lesion."""
+    frame = np.zeros((*size, 3), np.uint8)
+    frame[:, size[1] // 4 : -size[1] // 4] = (140, 70, 70)
+    frame[20:30, 40 + index : 50 + index] = 250
+    return frame
+
+
+def is_lesion(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return pictures[..., 1] > 160
+
+
+@pytest.mark.parametrize("kind", ["still", "sequence", "video"])
+def test_frames_and_masks_are_cropped_together(tmp_path: Path, kind: str) -> None:
+    size, shape = (96, 128), replace(SHAPE, size=(96, 64), crop=True)
+    pictures = [bordered(index, size) for index in range(9)]
+    for index, picture in enumerate(pictures):
+        for name, pixels in (("images", picture), ("masks", is_lesion(picture)), ("a_masks", is_lesion(picture))):
+            (tmp_path / name).mkdir(exist_ok=True)
+            write_png(tmp_path / name / f"{index:06d}.png", pixels)
+    if kind == "video":
+        video = render_clip(tmp_path, Clip(name="a.mp4", picture=bordered, size=size, frames=9))
+        clip = next(video_clips([video], 1, shape))
+    else:
+        (tmp_path / "frames").mkdir()
+        for name in ("images", "masks"):
+            (tmp_path / name).rename(tmp_path / "frames" / name)
+        records = scan_labeled(tmp_path / "frames").records
+        clips = still_clips(records, 1, shape, "t") if kind == "still" else sequence_clips(records, 1, shape, 25.0)
+        clip = next(clips)
+    assert clip.truth is not None and clip.truth.any()
+    assert (clip.truth != is_lesion(clip.frames)).sum() < 40 * len(clip.frames)
+    if kind != "still":
+        assert clip.frames[:, :, 2:-2, 0].min() > 60, "no border is left"

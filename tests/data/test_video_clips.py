@@ -88,3 +88,32 @@ def test_paths_that_hold_nothing_are_refused(tmp_path: Path) -> None:
         find_clips(tmp_path)
     with pytest.raises(InputError, match="expected a video or a folder"):
         find_clips(tmp_path / "note.txt")
+
+
+def half(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The discs, in front of tissue at the left and of nothing at the right."""
+    picture = disc_picture(index, size)
+    picture[:, 40:] = 0
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["masks", "mask video", "pictures"])
+def test_frames_and_masks_are_cropped_to_the_endoscopes_picture(render: Render, tmp_path: Path, kind: str) -> None:
+    if kind == "pictures":
+        for index in range(3):
+            (tmp_path / "images").mkdir(exist_ok=True)
+            write_png(tmp_path / "images" / f"{index}.png", half(index, SIZE))
+        write_masks(tmp_path / "masks", 3)
+        for index in range(3):
+            (tmp_path / "masks" / f"{index:06d}.png").rename(tmp_path / "masks" / f"{index}.png")
+        [clip] = find_clips(tmp_path)
+    else:
+        video = render(Clip(name="a.mp4", picture=half, frames=3))
+        if kind == "masks":
+            write_masks(video.with_name("a_masks"), 3)
+        else:
+            render(Clip(name="a_masks.mkv", codec="ffv1", picture=disc_picture, frames=3))
+        [clip] = find_clips(video)
+    for index, frame in enumerate(read_clip(clip, (48, 40), crop=True)):
+        assert frame.picture[4:-4, :-3].min() > 20, "no border is left"
+        assert frame.truth is not None and (frame.truth != disc_mask(index)[:, :40]).sum() < 40

@@ -18,8 +18,9 @@ from endoseg_cli.data.images import read_image, write_png
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.pipeline import SegmentConfig, segment_picture, segment_video
 from endoseg_cli.inference.predictor import Predictor
-from endoseg_cli.inference.views import LONGEST_LOOK, LOOKS, parse_view, view_of_picture, vote
+from endoseg_cli.inference.views import parse_view, view_of_picture
 from endoseg_cli.networks.bundle import Bundle
+from endoseg_cli.video.field_of_view import LONGEST_LOOK, LOOKS, vote
 from tests.conftest import Run
 from tests.inference.brightness import STYLE, BrightnessPredictor, decode, targets_for
 from tests.networks.tiny import constant_bundle, save_to
