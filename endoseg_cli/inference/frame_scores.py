@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.inference.predictor import Pixels, Probability
 from endoseg_cli.networks.bundle import Bundle
 from endoseg_cli.networks.device import default_batch_size, resolve_device
@@ -48,6 +50,16 @@ class FrameScorer:
         self._networks = [fuse_for_prediction(network).to(self.device) for network in bundle.networks]
         self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
         self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+
+    @property
+    def crops(self) -> bool:
+        """Whether the networks see the endoscope's picture alone."""
+        return self.card.field_of_view == "auto"
+
+    def shrink(self, picture: Pixels) -> tuple[Pixels, FieldOfView | None]:
+        """Return a picture (H, W, 3) as `score` takes it, and which part of it that shows; None for all."""
+        view = find_field_of_view(picture) if self.crops else None
+        return resize_frame(picture if view is None else view.crop(picture), self.card.input_size), view
 
     @torch.inference_mode()
     def score(self, frames: Sequence[Pixels]) -> list[FrameScore]:

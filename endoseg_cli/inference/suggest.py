@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.images import read_image
 from endoseg_cli.data.layout import DEFAULT_FRAMES_PER_SECOND, find_labeled, unlabeled_files
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, UsageError
@@ -153,17 +152,18 @@ def _frames(
     failures: list[EndosegError],
 ) -> Iterator[_Frame]:
     """Yield every frame at the model's size."""
-    size = scorer.card.input_size
+    size = None if scorer.crops else scorer.card.input_size
     for group, path in pictures:
         try:
-            small = resize_frame(read_image(path), size)
+            small, _ = scorer.shrink(read_image(path))
         except EndosegError as error:
             failures.append(error)
             continue
         yield path, group, None, None, measure_quality(small), small
     for group, path in videos:
         try:
-            for index, seconds, small in sample_frames(path, config.frames_per_second, size):
+            for index, seconds, picture in sample_frames(path, config.frames_per_second, size):
+                small, _ = scorer.shrink(picture) if scorer.crops else (picture, None)
                 yield path, group, index, seconds, measure_quality(small), small
         except EndosegError as error:
             failures.append(error)
@@ -171,7 +171,7 @@ def _frames(
 
 def _labeled_frames(images: Sequence[Path], scorer: FrameScorer) -> Iterator[_Frame]:
     for path in images:
-        small = resize_frame(read_image(path), scorer.card.input_size)
+        small, _ = scorer.shrink(read_image(path))
         yield path, "", None, None, measure_quality(small), small
 
 

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.coco import CocoWriter
 from endoseg_cli.annotations.regions import AnnotatedFrame, find_regions
-from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.images import read_image, write_png
 from endoseg_cli.errors import EndosegError, OutputError
 from endoseg_cli.inference.frame_scores import FrameScorer
@@ -128,9 +127,10 @@ def _pictures(chosen: Sequence[Suggestion], frames_per_second: float) -> Iterato
 def _write_frame(
     folder: Path, suggestion: Suggestion, name: PurePosixPath, picture: Pixels, scorer: FrameScorer, config: MaskConfig
 ) -> AnnotatedFrame:
-    (score,) = scorer.score([resize_frame(picture, scorer.card.input_size)])
+    small, view = scorer.shrink(picture)
+    (score,) = scorer.score([small])
     size = (picture.shape[0], picture.shape[1])
-    segmentation = segment(score.probability, size, config)
+    segmentation = segment(score.probability, size, config, view)
     image, mask = folder / IMAGES / name, folder / MASKS / name.with_suffix(".png")
     for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)

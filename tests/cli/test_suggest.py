@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,17 @@ def test_wrong_use_writes_nothing(endoseg: Endoseg, data: Path, random_model: Pa
         run = endoseg("suggest", "--weights", random_model, *options)
         assert run.code == code and "Traceback" not in run.stderr, (options, run.stderr)
     assert not out.exists() and len(list(taken.rglob("*.png"))) == 1
+
+
+def test_masks_stay_within_the_endoscopes_picture_for_a_model_that_sees_it_alone(
+    endoseg: Endoseg, tmp_path: Path
+) -> None:
+    bundle = constant_bundle(8.0)
+    model = save_to(tmp_path, replace(bundle, card=replace(bundle.card, field_of_view="auto")))
+    picture = np.zeros((96, 160, 3), np.uint8)
+    picture[:, 80:] = np.maximum(draw_frame(3, (96, 80)), (60, 0, 0)) // (1, 3, 3)
+    save(tmp_path / "in" / "a.png", picture)
+    run = endoseg("suggest", "--unlabeled", tmp_path / "in", "--weights", model, "--count", 1, "--out", tmp_path / "o")
+    assert run.code == 0, run.stderr
+    mask = read_mask(next((tmp_path / "o" / "masks").rglob("*.png")))
+    assert mask.shape == (96, 160) and not mask[:, :78].any() and mask[8:-8, 88:-8].all()
