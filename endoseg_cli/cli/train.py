@@ -236,6 +236,12 @@ def train(
         float | None,
         typer.Option(help="Keep networks averaged over the steps, with this decay: 0.998.", rich_help_panel=SCHEDULE),
     ] = None,
+    views: Annotated[
+        Literal["paper", "wide"],
+        typer.Option(
+            help="Views of labelled frames: the paper's, or wide ones for other hospitals.", rich_help_panel=SCHEDULE
+        ),
+    ] = "paper",
     color_jitter: Annotated[
         float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0,
@@ -314,6 +320,8 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     training = {**file["training"], **recipe, **_training(given)}
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
+    if "views" in given:
+        training["augment"] = {**(training.get("augment") or {}), "labeled_views": given["views"]}
     if "color_jitter" in given:
         augment = dict(training.get("augment") or {})
         jitter = {**(augment.get("colour_jitter") or {}), "probability": given["color_jitter"]}
@@ -323,7 +331,7 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
 
 
 def _training(given: dict[str, Any]) -> dict[str, Any]:
-    own = ("weights", "color_jitter", *NOT_SETTINGS, *(name for name in DATA_SETTINGS if name != "seed"))
+    own = ("weights", "views", "color_jitter", *NOT_SETTINGS, *(name for name in DATA_SETTINGS if name != "seed"))
     settings = {name: value for name, value in given.items() if name not in own}
     if "weights" in given:
         settings["start_from"] = str(given["weights"])

@@ -89,7 +89,7 @@ class _Moves:
     flip_y: bool
     """Mirror top and bottom."""
     affine: NDArray[np.float64] | None
-    """Scale and rotation about the centre as a 2x2 matrix on (x, y), or none."""
+    """Scale, rotation and shear about the centre as a 2x2 matrix on (x, y), or none."""
     shift: NDArray[np.float64]
     """Shift along (x, y) in pixels, zero without an affine map."""
 
@@ -104,6 +104,9 @@ def _draw_moves(rng: np.random.Generator, config: WeakViewConfig, size: tuple[in
         shift = rng.uniform(-config.shift, config.shift, size=2) * (size[1], size[0])
         cos, sin = factor * math.cos(angle), factor * math.sin(angle)
         affine = np.array(((cos, -sin), (sin, cos)))
+        if config.shear:
+            slant = math.tan(math.radians(rng.uniform(-config.shear, config.shear)))
+            affine = affine @ np.array(((1.0, slant), (0.0, 1.0)))
     return _Moves(quarter_turns=quarter_turns, flip_x=flip_x, flip_y=flip_y, affine=affine, shift=shift)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from endoseg_cli.errors import UsageError
+
+LabeledViews = Literal["paper", "wide"]
+"""How much labelled frames are changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class WeakViewConfig:
     """Largest shift of the affine map, as a fraction of the frame's width and of its height."""
     rotation: float = 360.0
     """Largest rotation of the affine map in degrees, to either side."""
+    shear: float = 0.0
+    """Largest shear of the affine map in degrees, to either side."""
 
     def __post_init__(self) -> None:
         for name in ("horizontal_flip", "vertical_flip", "affine"):
@@ -33,6 +39,7 @@ class WeakViewConfig:
         _check_range("weak.scale", self.scale, 0.05, 20.0)
         _check_within("weak.shift", self.shift, 0.0, 1.0)
         _check_within("weak.rotation", self.rotation, 0.0, 360.0)
+        _check_within("weak.shear", self.shear, 0.0, 45.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +115,8 @@ class CutMixConfig:
 class AugmentConfig:
     """All settings of the augmentations, as one section of the training configuration."""
 
+    labeled_views: LabeledViews = "paper"
+    """Views of labelled frames: the weak view and colour jitter below, or those of `wide_view`, for other hospitals."""
     weak: WeakViewConfig = field(default_factory=WeakViewConfig)
     """The weak view of labelled and unlabelled frames."""
     strong: StrongViewConfig = field(default_factory=StrongViewConfig)
@@ -116,6 +125,10 @@ class AugmentConfig:
     """Colour changes of labelled frames."""
     cutmix: CutMixConfig = field(default_factory=CutMixConfig)
     """The box pasted between the two weak views of an unlabelled frame."""
+
+    def __post_init__(self) -> None:
+        if self.labeled_views not in get_args(LabeledViews):
+            raise UsageError(f"augment.labeled_views must be paper or wide, found {self.labeled_views}")
 
 
 def _check_within(name: str, value: float, low: float, high: float) -> None:

@@ -16,6 +16,7 @@ from endoseg_cli.data.augment_config import AugmentConfig
 from endoseg_cli.data.cutmix import box_mask, sample_cutmix_box
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.data.photometric import colour_jitter, strong_view
+from endoseg_cli.data.wide_view import wide_view
 
 Picture = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Key = tuple[int, int]  # (pass over the set, index in the set)
@@ -172,9 +173,13 @@ class LabeledBatches(_Batches[LabeledBatch]):
         frame, mask = self._frames.read(index)
         assert mask is not None, "labelled frames have masks"
         rng = random_generator(self._seed, walk, index, "labeled")
-        image, moved = weak_view(frame, mask, self._size, rng, self._augment.weak)
-        image = colour_jitter(image, rng, self._augment.colour_jitter)
-        assert moved is not None
+        if self._augment.labeled_views == "wide":
+            image, moved = wide_view(frame, mask, self._size, rng)
+        else:
+            image, turned = weak_view(frame, mask, self._size, rng, self._augment.weak)
+            image = colour_jitter(image, rng, self._augment.colour_jitter)
+            assert turned is not None
+            moved = turned
         return to_tensor(image), torch.from_numpy(moved.astype(np.uint8))[None]
 
 
