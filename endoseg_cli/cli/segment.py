@@ -127,7 +127,7 @@ def segment(
         typer.Option(
             "--refine",
             help="Correct video masks by the frames around: frames whose mask comes or goes alone, all, or none. "
-            "auto is all with a model that can, else off.",
+            "auto is flagged with a model that can, else off.",
             rich_help_panel=FRAMES,
         ),
     ] = "auto",

@@ -70,7 +70,8 @@ def _streak(length: int, degrees: float) -> NDArray[np.float32]:
     kernel[length // 2] = 1
     centre = ((length - 1) / 2, (length - 1) / 2)
     turned = np.asarray(cv2.warpAffine(kernel, cv2.getRotationMatrix2D(centre, degrees, 1), (length, length)))
-    return (turned / turned.sum()).astype(np.float32)
+    spread: NDArray[np.float32] = (turned / turned.sum()).astype(np.float32)
+    return spread
 
 
 def _panel(view: Picture, mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[Picture, NDArray[np.bool_]]:

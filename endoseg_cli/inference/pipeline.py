@@ -143,6 +143,8 @@ def segment_video(
     )
     try:
         reader.crop = view_of_video(config.view(predictor), reader.info, config.start)
+        seen = reader.crop or reader.info
+        refiner.smallest_share = config.mask.min_area / max(seen.width * seen.height, 1)
         products = VideoProducts(
             targets,
             reader.info,

@@ -155,7 +155,7 @@ def test_a_scene_of_one_frame_and_no_frame_at_all() -> None:
 
 def test_auto_is_silent_without_a_network_and_everything_else_is_refused() -> None:
     assert RefineConfig().mode(has_network=False, model="polyp") == "off"
-    assert RefineConfig().mode(has_network=True, model="polyp") == "all"
+    assert RefineConfig().mode(has_network=True, model="polyp") == "flagged"
     assert RefineConfig(causal=True).mode(has_network=True, model="polyp") == "all"
     assert RefineConfig(choice="off").mode(has_network=True, model="polyp") == "off"
     for config in (RefineConfig(choice="all"), RefineConfig(choice="flagged"), RefineConfig(causal=True)):
@@ -176,3 +176,13 @@ def test_numbers_that_are_not_finite_are_an_error() -> None:
     refiner = mean_refiner(MeanNetwork(), causal=True)
     with pytest.raises(RuntimeError, match="corrective network gives numbers that are not finite"):
         refiner.step(frame)
+
+
+def test_a_speck_hides_no_failure() -> None:
+    frames = clip([0.9, 0.9, 0.1, 0.9, 0.9])
+    frames[2].probability[:, 0, 0] = 0.9
+    for share, expected in ((0.0, None), (0.1, "false_negative")):
+        refiner = mean_refiner(MeanNetwork(), "flagged")
+        refiner.smallest_share = share
+        done, _ = push(refiner, frames)
+        assert done[2].flags == (expected,)
