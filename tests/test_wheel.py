@@ -36,7 +36,7 @@ def run(*command: object, cwd: Path) -> str:
 @pytest.mark.timeout(900)
 def test_an_installed_wheel_segments_with_its_own_model(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT, cwd=tmp_path)
-    [wheel] = tmp_path.glob("endoseg-*.whl")
+    [wheel] = tmp_path.glob("endoseg_cli-*.whl")
     environment = tmp_path / "environment"
     run(sys.executable, "-m", "venv", environment, cwd=tmp_path)
     scripts = environment / ("Scripts" if sys.platform == "win32" else "bin")

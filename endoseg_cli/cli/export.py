@@ -13,7 +13,7 @@ from endoseg_cli.errors import OutputError, UsageError
 def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write (.onnx; .pt for TorchScript).")],
     kind: Annotated[
-        Literal["onnx", "torchscript"], typer.Option("--format", help="ONNX needs the extra endoseg[onnx].")
+        Literal["onnx", "torchscript"], typer.Option("--format", help="ONNX needs the extra endoseg-cli[onnx].")
     ] = "onnx",
     weights: Annotated[
         str | None, typer.Option("--weights", help="Model file or name (default: the bundled polyp-lite).")

@@ -119,7 +119,7 @@ def require_onnx() -> None:
     except ImportError as error:
         raise UsageError(
             f"ONNX needs the packages onnx and onnxruntime, found no {error.name}",
-            hint='pip install "endoseg[onnx]"',
+            hint='pip install "endoseg-cli[onnx]"',
         ) from error
 
 

@@ -103,7 +103,7 @@ def test_without_its_packages_onnx_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=f"found no {package}") as caught:
         export_model(tiny_bundle(networks=1), tmp_path / "model.onnx", "onnx")
-    assert caught.value.hint == 'pip install "endoseg[onnx]"' and not list(tmp_path.iterdir())
+    assert caught.value.hint == 'pip install "endoseg-cli[onnx]"' and not list(tmp_path.iterdir())
 
 
 def test_every_format_has_its_ending() -> None:
