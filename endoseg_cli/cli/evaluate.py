@@ -144,14 +144,14 @@ def evaluate(
     records = _records(labeled, split, root)
     source = resolve_weights(weights)
     bundle = load_bundle(source)
-    predictors = _predictors(bundle, network, device, batch_size)
-    evaluation = _evaluate(records, _as_predict(predictors), config)
+    predictor = _predictor(bundle, network, device, batch_size)
+    evaluation = _evaluate(records, _as_predict(predictor), config)
     provenance = _provenance(
         records,
         weights=source,
         card=bundle.card,
-        network="both" if len(predictors) > 1 else "1" if network == "both" else network,
-        device=str(predictors[0].device),
+        network="both" if len(bundle.networks) > 1 and network == "both" else "1" if network == "both" else network,
+        device=str(predictor.device),
         labeled=labeled,
         split=split,
         root=root,
@@ -224,32 +224,24 @@ def _provenance(
     )
 
 
-def _predictors(bundle: Bundle, network: NetworkChoice, device: str, batch_size: int) -> list[Predictor]:
-    """Return one predictor for each network asked for, so that each can be scored alone."""
+def _predictor(bundle: Bundle, network: NetworkChoice, device: str, batch_size: int) -> Predictor:
     from endoseg_cli.inference.predictor import Predictor
 
-    every: tuple[NetworkChoice, ...] = ("1", "2")
-    numbers = every[: len(bundle.networks)] if network == "both" else (network,)
     # fp32 everywhere: a number must not depend on the kind of device
-    return [
-        Predictor(bundle, device=device, precision="fp32", network=number, batch_size=batch_size) for number in numbers
-    ]
+    return Predictor(bundle, device=device, precision="fp32", network=network, batch_size=batch_size)
 
 
-def _as_predict(predictors: Sequence[Predictor]) -> Predict:
-    """Join the predictors into what `evaluate` asks for: mean and single probabilities (H, W) of any lesion class."""
-    import numpy as np
-
+def _as_predict(predictor: Predictor) -> Predict:
+    """Make the predictor what `evaluate` asks for: joint and single probabilities (H, W) of any lesion class."""
     from endoseg_cli.evaluation.evaluate import FramePrediction
 
     def predict(frames: Sequence[NDArray[np.uint8]]) -> list[FramePrediction]:
-        maps = zip(*(predictor.predict_any_size(frames) for predictor in predictors), strict=True)
         return [
             FramePrediction(
-                probability=np.mean(each, axis=0, dtype=np.float32).max(axis=0),
+                probability=joint.max(axis=0),
                 networks=tuple(alone.max(axis=0) for alone in each) if len(each) > 1 else (),
             )
-            for each in maps
+            for joint, *each in predictor.predict_each_any_size(frames)
         ]
 
     return predict

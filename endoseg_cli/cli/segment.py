@@ -102,6 +102,14 @@ def segment(
     min_area: Annotated[
         int, typer.Option("--min-area", help="Drop regions of fewer pixels.", rich_help_panel=MODEL)
     ] = 0,
+    presence: Annotated[
+        float | None,
+        typer.Option(
+            "--presence",
+            help="Draw regions whose peak probability reaches this; 0 draws all (default: as the model's card says).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     field_of_view: Annotated[
         str | None,
         typer.Option(
@@ -191,7 +199,7 @@ def segment(
     console = SegmentConsole(quiet=quiet, verbose=verbose)
 
     def load() -> Predictor:
-        return _load_predictor(weights, device, precision, network, frames_together, console)
+        return _load_predictor(weights, device, precision, network, frames_together, presence, console)
 
     try:
         result = run_job(inputs, outputs, load, style, config, console)
@@ -229,6 +237,7 @@ def _load_predictor(
     precision: Precision,
     network: NetworkChoice,
     batch_size: int | None,
+    presence: float | None,
     console: SegmentConsole,
 ) -> Predictor:
     from endoseg_cli.inference.predictor import Predictor
@@ -236,7 +245,14 @@ def _load_predictor(
     from endoseg_cli.networks.models import resolve_weights
 
     path = resolve_weights(weights)
-    predictor = Predictor(load_bundle(path), device=device, precision=precision, network=network, batch_size=batch_size)
+    predictor = Predictor(
+        load_bundle(path),
+        device=device,
+        precision=precision,
+        network=network,
+        batch_size=batch_size,
+        presence=presence,
+    )
     console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
     return predictor
 

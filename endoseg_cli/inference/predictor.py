@@ -26,6 +26,8 @@ Pixels = NDArray[np.uint8]
 # What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
 _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
+SURE_ENOUGH = 0.5
+"""Where a lesion is more likely than not."""
 
 
 class Predictor:
@@ -42,8 +44,13 @@ class Predictor:
         precision: Precision = "auto",
         network: NetworkChoice = "both",
         batch_size: int | None = None,
+        presence: float | None = None,
     ) -> None:
+        """`presence` goes before the card's: see `demand_presence`."""
         self.card: ModelCard = bundle.card
+        self.presence = self.card.presence if presence is None else presence
+        if not 0 <= self.presence < 1:
+            raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
         self.device = resolve_device(device)
         self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
         if self.batch_size < 1:
@@ -69,23 +76,39 @@ class Predictor:
         The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
         fit into the device's memory.
         """
-        return self._in_batches(frames, self._predict_batch)
+        return demand_presence(self._in_batches(frames, self._predict_batch), self.presence)
 
     def predict_with_uncertainty(self, frames: Sequence[Pixels]) -> tuple[Probability, Probability]:
         """Return what `predict` does, and the networks' expected entropy (N, C, h, w) in nats (networks.ensemble)."""
         both = self._in_batches(frames, self._predict_batch_with_uncertainty)
-        return both[:, 0], both[:, 1]
+        return demand_presence(both[:, 0], self.presence), both[:, 1]
 
     def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
         """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size.
 
         Each frame is cropped to the endoscope's picture if the model's card says so; the map is 0 outside it.
         """
+        return [maps[0] for maps in self._any_size(frames, lambda small: self.predict(small)[:, None])]
+
+    def predict_each_any_size(self, frames: Sequence[Pixels]) -> list[list[Probability]]:
+        """Return what `predict_any_size` does, followed by the map of each network alone, for each frame."""
+        return self._any_size(frames, self._predict_each)
+
+    def _predict_each(self, frames: Sequence[Pixels]) -> Probability:
+        maps = self._in_batches(frames, self._predict_batch_each)  # (N, 1 + networks, C, h, w)
+        return np.stack([demand_presence(maps[:, index], self.presence) for index in range(maps.shape[1])], axis=1)
+
+    def _any_size(
+        self, frames: Sequence[Pixels], work: Callable[[Sequence[Pixels]], Probability]
+    ) -> list[list[Probability]]:
         crops = self.card.field_of_view == "auto"
         boxes = [find_field_of_view(frame) if crops else whole_frame(*frame.shape[:2]) for frame in frames]
         cropped = [box.crop(frame) for box, frame in zip(boxes, frames, strict=True)]
-        small = self.predict([resize_frame(picture, self.input_size) for picture in cropped])
-        return [paste_probability(p, frame.shape[:2], box) for p, frame, box in zip(small, frames, boxes, strict=True)]
+        small = work([resize_frame(picture, self.input_size) for picture in cropped])
+        return [
+            [paste_probability(each, frame.shape[:2], box) for each in maps]
+            for maps, frame, box in zip(small, frames, boxes, strict=True)
+        ]
 
     def _in_batches(self, frames: Sequence[Pixels], work: Callable[[Pixels], Probability]) -> Probability:
         assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
@@ -102,6 +125,11 @@ class Predictor:
     def _predict_batch(self, frames: Pixels) -> Probability:
         logits = self._logits(frames)
         return self._finite(torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0))
+
+    @torch.inference_mode()
+    def _predict_batch_each(self, frames: Pixels) -> Probability:
+        each = torch.stack([torch.sigmoid(one.float()) for one in self._logits(frames)])
+        return self._finite(torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1))
 
     @torch.inference_mode()
     def _predict_batch_with_uncertainty(self, frames: Pixels) -> Probability:
@@ -135,6 +163,28 @@ class Predictor:
                 hint="close other programs on it, or use --device cpu",
             ) from error
         self.batch_size = tried // 2
+
+
+def demand_presence(probability: Probability, presence: float) -> Probability:
+    """Return probabilities (N, C, h, w) in which each region above 0.5 peaks at `presence` or more.
+
+    A region that nowhere does is scaled so that its peak is 0.5, at which it is drawn only if a lower threshold asks
+    for it. Networks that find more lesions also take more folds for one, but are seldom as sure of those.
+    """
+    if presence <= SURE_ENOUGH:
+        return probability
+    demanding = probability.copy()
+    for plane in demanding.reshape(-1, *demanding.shape[2:]):
+        above = (plane > SURE_ENOUGH).astype(np.uint8)
+        if not above.any():
+            continue
+        count, labels = cv2.connectedComponents(above, connectivity=8)
+        for label in range(1, count):
+            region = labels == label
+            peak = plane[region].max()
+            if peak < presence:
+                plane[region] *= SURE_ENOUGH / peak
+    return demanding
 
 
 def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:

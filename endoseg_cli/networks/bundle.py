@@ -66,7 +66,12 @@ class ModelCard:
     field_of_view: FieldOfViewMode = "off"
     """Whether the networks learned from, and take, the endoscope's picture cropped out of the frame."""
 
+    presence: float = 0.0
+    """Peak probability that a region must reach to be drawn, chosen on the scores' data; 0 draws every region."""
+
     def __post_init__(self) -> None:
+        if isinstance(self.presence, bool) or not isinstance(self.presence, int | float) or not 0 <= self.presence < 1:
+            raise UsageError(f"presence must be at least 0 and below 1, found {self.presence}")
         if self.field_of_view not in get_args(FieldOfViewMode):
             raise UsageError(f"field of view must be auto or off, found {self.field_of_view}")
         if type(self.networks) is not int or self.networks not in (1, 2):
@@ -250,6 +255,8 @@ def _card_to_dict(card: ModelCard) -> dict[str, Any]:
         del values["corrective"]  # a model without it is a file that older versions of endoseg read too
     if card.field_of_view == "off":
         del values["field_of_view"]
+    if card.presence == 0:
+        del values["presence"]
     return values
 
 

@@ -49,10 +49,10 @@ class SameConv2d(nn.Conv2d):
     def _convolve(self, x: Tensor) -> Tensor:
         size, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:  # symmetric
-            return functional.conv2d(x, self.weight, None, 1, size // 2, 1, self.groups)
+            return functional.conv2d(x, self.weight, self.bias, 1, size // 2, 1, self.groups)
         down, right = (max((math.ceil(side / stride) - 1) * stride + size - side, 0) for side in x.shape[-2:])
         padded = functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
-        return functional.conv2d(padded, self.weight, None, stride, 0, 1, self.groups)
+        return functional.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from endoseg_cli.networks.efficientnet import EfficientNetLiteEncoder, SameConv2d
 from endoseg_cli.networks.encoders import normalisation
+from endoseg_cli.networks.fusion import fuse_for_prediction
 
 
 @pytest.mark.parametrize(("size", "stride", "side"), [(3, 2, 8), (3, 2, 9), (5, 2, 8), (5, 2, 7), (3, 1, 6), (5, 1, 6)])
@@ -56,3 +57,15 @@ def test_lite_takes_its_own_normalisation() -> None:
     mean, std = normalisation("efficientnet_lite0")
     assert [round(255 * value, 6) for value in (*mean, *std)] == [127] * 3 + [128] * 3
     assert normalisation("resnet34")[0] == (0.485, 0.456, 0.406)
+
+
+def test_folding_batch_norm_for_prediction_changes_nothing() -> None:
+    torch.manual_seed(0)
+    encoder = EfficientNetLiteEncoder("efficientnet_lite0")
+    with torch.no_grad():
+        for _ in range(3):
+            encoder(torch.randn(4, 3, 64, 64))
+        encoder.eval()
+        picture = torch.randn(2, 3, 50, 64)
+        for folded, plain in zip(fuse_for_prediction(encoder)(picture), encoder(picture), strict=True):
+            torch.testing.assert_close(folded, plain, rtol=1e-3, atol=1e-3)
