@@ -11,7 +11,7 @@ from endoseg_cli.annotations.formats import AnnotationConfig
 from endoseg_cli.data.images import is_image, is_video
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError
 from endoseg_cli.inference.records import check_records_path
-from endoseg_cli.video.target import CONTAINERS, check_target
+from endoseg_cli.video.target import CONTAINERS, check_target, part_path
 
 GLOB_CHARACTERS = "*?["
 PICTURE_SUFFIX = ".png"
@@ -122,6 +122,7 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
         _check_frame_names(sources)
     for target in targets:
         _check_writable(target, config.overwrite)
+    _check_part_files(targets, config)
     if config.records is not None:
         check_records_path(config.records, overwrite=config.overwrite)
     if config.annotations is not None:
@@ -217,6 +218,22 @@ def _check_distinct(targets: Sequence[Targets]) -> None:
                 )
             if [one.resolve() for one in target.files()].count(file.resolve()) > 1:
                 raise UsageError(f"two products of {target.source.path} would write {file}", hint="name them apart")
+
+
+def _check_part_files(targets: Sequence[Targets], config: OutputConfig) -> None:
+    """Refuse outputs whose temporary file is an input, or a link to somebody's file, which writing would destroy."""
+    annotations = None if config.annotations is None else config.annotations.path
+    tables = [path for path in (config.records, annotations) if path is not None]
+    sources = {target.source.path.resolve() for target in targets}
+    for file in (*(file for target in targets for file in target.files()), *tables):
+        part = part_path(file)
+        if part.is_symlink():
+            raise OutputError(
+                f"the output's temporary file is a link: {part}", hint="remove it, or choose another name"
+            )
+        if part.resolve() in sources:
+            hint = f"rename the input, or write something else than {file}"
+            raise OutputError(f"the output's temporary file would replace the input: {part}", hint=hint)
 
 
 def _check_frame_names(sources: Sequence[Source]) -> None:
