@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import signal
@@ -28,6 +29,7 @@ from endoseg_cli.cli.train import train
 from endoseg_cli.cli.train_corrective import train_corrective
 from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
+_ANY_NAME = "endoseg-any-name"
 DEBUG_VARIABLE = "ENDOSEG_DEBUG"
 SEGMENT, TRAIN, MODELS, TOOLS = "Segment", "Train", "Models", "Test data and tools"
 EXAMPLES = (
@@ -104,10 +106,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _let_any_file_name_through() -> None:
-    """Print file names that are not UTF-8: their own bytes on stdout, an escape on stderr."""
-    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+    """Print any file name, on stdout by its own bytes where the encoding lacks it, else as an escape; never fail."""
+    codecs.register_error(_ANY_NAME, _own_bytes_or_escape)
+    for stream, errors in ((sys.stdout, _ANY_NAME), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
+
+
+def _own_bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -169,3 +169,18 @@ finally:
     for environment, policy in ((given, "PASSIVE"), (given | {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
         assert run.stdout.splitlines()[-1] == policy
+
+
+def test_a_name_that_stdout_cannot_encode_is_escaped(tmp_path: Path) -> None:
+    missing, raw = tmp_path / "Łódź.safetensors", os.fsdecode(bytes(tmp_path) + b"/\xff.mp4")
+    code = "import sys, typer; from endoseg_cli.cli.app import _let_any_file_name_through as go; go()"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}; [typer.echo(name) for name in sys.argv[1:]]", str(missing), raw],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert run.returncode == 0, run.stderr
+    first, second = run.stdout.splitlines()
+    assert first.endswith(rb"/\u0141\xf3d\u017a.safetensors".replace(rb"\xf3", "ó".encode("cp1252")))
+    assert second.endswith(b"/\xff.mp4")
