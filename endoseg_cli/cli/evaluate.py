@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from endoseg_cli.evaluation.evaluate import Evaluation, EvaluationConfig, Predict
     from endoseg_cli.evaluation.provenance import Provenance
     from endoseg_cli.inference.predictor import NetworkChoice, Predictor
-    from endoseg_cli.networks.bundle import Bundle, ModelCard
+    from endoseg_cli.networks.bundle import ModelCard
 
 VIDEO = "Over time"
 
@@ -53,6 +54,13 @@ def evaluate(
     threshold: Annotated[
         float, typer.Option("--threshold", help="A pixel is lesion where its probability is above this.")
     ] = 0.5,
+    presence: Annotated[
+        float | None,
+        typer.Option("--presence", help="As segment's (default: as the model's card says)."),
+    ] = None,
+    tta: Annotated[
+        Literal["off", "flips"], typer.Option("--tta", help="Mean over each frame's mirror images.")
+    ] = "off",
     size_bounds: Annotated[
         tuple[float, float],
         typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
@@ -127,13 +135,15 @@ def evaluate(
     over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil, still_clips=still_clips)
     if still_clips is not None and not stills:
         raise UsageError("--still-clips belongs to --stills, found none", hint="add --stills PATH")
+    # fp32 everywhere: a number must not depend on the kind of device
+    make = partial(
+        Predictor, device=device, precision="fp32", network=network, batch_size=batch_size, presence=presence, tta=tta
+    )
     if video or stills:
         _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
         _check_outputs(per_frame, None, overwrite=overwrite)
         weights_file = resolve_weights(weights)
-        predictor = Predictor(
-            load_bundle(weights_file), device=device, precision="fp32", network=network, batch_size=batch_size
-        )
+        predictor = make(load_bundle(weights_file))
         paths = VideoPaths(videos=video or (), stills=stills or ())
         evaluate_video(paths, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
         return
@@ -144,7 +154,7 @@ def evaluate(
     records = _records(labeled, split, root)
     source = resolve_weights(weights)
     bundle = load_bundle(source)
-    predictor = _predictor(bundle, network, device, batch_size)
+    predictor = make(bundle)
     evaluation = _evaluate(records, _as_predict(predictor), config)
     provenance = _provenance(
         records,
@@ -155,6 +165,8 @@ def evaluate(
         labeled=labeled,
         split=split,
         root=root,
+        presence=predictor.presence,
+        tta=tta,
     )
     # Printed first: should a file not be writable, the numbers are not lost.
     _print(evaluation, provenance, as_json=as_json)
@@ -206,6 +218,8 @@ def _provenance(
     labeled: Path | None,
     split: Path | None,
     root: Path | None,
+    presence: float,
+    tta: str,
 ) -> Provenance:
     from endoseg_cli import __version__
     from endoseg_cli.evaluation.provenance import Provenance, digest_file, digest_records
@@ -221,14 +235,9 @@ def _provenance(
         labeled=str(folder),
         split=f"val list of {split}" if split else "all frames",
         data_sha256=digest_records(records),
+        presence=presence,
+        tta=tta,
     )
-
-
-def _predictor(bundle: Bundle, network: NetworkChoice, device: str, batch_size: int) -> Predictor:
-    from endoseg_cli.inference.predictor import Predictor
-
-    # fp32 everywhere: a number must not depend on the kind of device
-    return Predictor(bundle, device=device, precision="fp32", network=network, batch_size=batch_size)
 
 
 def _as_predict(predictor: Predictor) -> Predict:

@@ -14,7 +14,7 @@ from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
 if TYPE_CHECKING:
     from endoseg_cli.annotations.formats import AnnotationConfig
     from endoseg_cli.inference.overlay import OverlayConfig
-    from endoseg_cli.inference.predictor import NetworkChoice, Predictor
+    from endoseg_cli.inference.predictor import NetworkChoice, Predictor, TestTimeAugmentation
     from endoseg_cli.networks.device import Precision
 
 PRODUCTS, MODEL, FRAMES = "What to write", "The model", "Which frames"
@@ -120,6 +120,10 @@ def segment(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    tta: Annotated[
+        Literal["off", "flips"],
+        typer.Option("--tta", help="Mean over each frame's mirror images; four times slower.", rich_help_panel=MODEL),
+    ] = "off",
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=MODEL)
     ] = "auto",
@@ -134,8 +138,8 @@ def segment(
         Literal["auto", "flagged", "all", "off"],
         typer.Option(
             "--refine",
-            help="Correct video masks by the frames around: frames whose mask comes or goes alone, all, or none. "
-            "auto is flagged with a model that can, else off.",
+            help="Correct video masks by the frames around: where one comes or goes for less than 0.2 s, all, or none."
+            " auto is flagged with a model that can, else off.",
             rich_help_panel=FRAMES,
         ),
     ] = "auto",
@@ -199,7 +203,7 @@ def segment(
     console = SegmentConsole(quiet=quiet, verbose=verbose)
 
     def load() -> Predictor:
-        return _load_predictor(weights, device, precision, network, frames_together, presence, console)
+        return _load_predictor(weights, device, precision, network, frames_together, presence, tta, console)
 
     try:
         result = run_job(inputs, outputs, load, style, config, console)
@@ -238,6 +242,7 @@ def _load_predictor(
     network: NetworkChoice,
     batch_size: int | None,
     presence: float | None,
+    tta: TestTimeAugmentation,
     console: SegmentConsole,
 ) -> Predictor:
     from endoseg_cli.inference.predictor import Predictor
@@ -252,6 +257,7 @@ def _load_predictor(
         network=network,
         batch_size=batch_size,
         presence=presence,
+        tta=tta,
     )
     console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
     return predictor

@@ -34,6 +34,10 @@ class Provenance:
     """Split file and part that chose among them, or "all frames"."""
     data_sha256: str
     """Digest of all frames and masks, from `digest_records`."""
+    presence: float = 0.0
+    """Peak probability that a region had to reach."""
+    tta: str = "off"
+    """Mirror images that the prediction is the mean of."""
 
 
 def digest_records(records: Sequence[LabeledRecord]) -> str:

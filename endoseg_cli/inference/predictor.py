@@ -22,10 +22,14 @@ from endoseg_cli.networks.fusion import fuse_for_prediction
 from endoseg_cli.networks.unet import UNet
 
 NetworkChoice = Literal["both", "1", "2"]
+TestTimeAugmentation = Literal["off", "flips"]
+"""flips: the mean over a frame and its mirror images, left-right, upside down and both."""
 Pixels = NDArray[np.uint8]
 # What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
 _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
+FLIPS = ((), (3,), (2,), (2, 3))
+"""The axes of (B, C, H, W) that each mirror image turns round."""
 SURE_ENOUGH = 0.5
 """Where a lesion is more likely than not."""
 
@@ -45,8 +49,10 @@ class Predictor:
         network: NetworkChoice = "both",
         batch_size: int | None = None,
         presence: float | None = None,
+        tta: TestTimeAugmentation = "off",
     ) -> None:
-        """`presence` goes before the card's: see `demand_presence`."""
+        """`presence` goes before the card's: see `demand_presence`; `tta` flips takes four times as long."""
+        self._flips: tuple[tuple[int, ...], ...] = FLIPS if tta == "flips" else ((),)
         self.card: ModelCard = bundle.card
         self.presence = self.card.presence if presence is None else presence
         if not 0 <= self.presence < 1:
@@ -140,7 +146,15 @@ class Predictor:
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
         images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
-            return [network(images) for network in self._networks]
+            return [self._over_flips(network, images) for network in self._networks]
+
+    def _over_flips(self, network: UNet, images: Tensor) -> Tensor:
+        """Return a network's logits, or those of its mean probability over mirror images."""
+        if len(self._flips) == 1:
+            plain: Tensor = network(images)
+            return plain
+        maps = [torch.sigmoid(network(images.flip(axes)).float()).flip(axes) for axes in self._flips]
+        return torch.logit(torch.stack(maps).mean(0), eps=1e-7)
 
     def _finite(self, maps: Tensor) -> Probability:
         values: Probability = maps.cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, Generic, Literal
 
@@ -13,7 +14,7 @@ from endoseg_cli.inference.corrector import Corrector, Features, PredictedFrame
 from endoseg_cli.inference.masks import BinaryMask, drop_specks
 from endoseg_cli.inference.predictor import Predictor, Probability
 from endoseg_cli.inference.window import LONGEST_STEP, neighbours, offset
-from endoseg_cli.video.isolated_frames import FrameFlag, flag_frame
+from endoseg_cli.video.isolated_frames import MOST_FRAMES_A_RUN, SHORT_RUN, FrameFlag, flag_in_run
 from endoseg_cli.video.scene_cuts import SceneCuts
 
 RefineChoice = Literal["auto", "flagged", "all", "off"]
@@ -67,7 +68,7 @@ class RefinedFrame:
     refined: bool
     """Whether it was corrected."""
     flags: tuple[FrameFlag | None, ...]
-    """For each class whether it comes or goes in this frame alone; without look-ahead always None."""
+    """For each class whether it comes or goes for a moment, of which this frame is part; without look-ahead None."""
 
 
 @dataclass(kw_only=True)
@@ -75,9 +76,9 @@ class RefineCounts:
     """What the refiner met in one video."""
 
     false_positive_frames: int = 0
-    """Frames in which a class is there, and not in the frames before and after."""
+    """Frames in which a class is there for a moment, and not before and after."""
     false_negative_frames: int = 0
-    """Frames in which a class is not there, and is in the frames before and after."""
+    """Frames in which a class is gone for a moment, and is there before and after."""
     refined_frames: int = 0
     """Frames that were corrected."""
     scene_cuts: int = 0
@@ -97,10 +98,10 @@ class Refiner(Generic[Features]):
     """Takes the predicted frames of one video in order and gives them back in order, refined where they are to be.
 
     A frame waits for the frames that decide about it: for the T//2 neighbours after it in its window where it is
-    refined (T//2 frames up to 37 fps, 2 x (T//2) at 60), for the next frame, which says whether it is flagged, and with
-    `flagged` for the one after that too, as neighbours of flagged frames are refined. These waits overlap: with T = 5
-    at 25 fps it comes out when the second frame after it has gone in. Causal, nothing waits, and windows end with their
-    frame. No window crosses a scene cut or a pause of more than a second; memory holds one window.
+    refined (T//2 frames up to 37 fps, 2 x (T//2) at 60), for the next frame, and while its mask, or with `flagged` its
+    next frame's, has come or gone a moment ago, until that has lasted for SHORT_RUN or ended: with T = 5 at 25 fps for
+    two frames, and at such changes up to five. Causal, nothing waits, and windows end with their frame. No window
+    crosses a scene cut or a pause of more than a second; memory holds one window and SHORT_RUN seconds.
     """
 
     def __init__(
@@ -159,8 +160,8 @@ class Refiner(Generic[Features]):
     def _is_ready(self, index: int) -> bool:
         if self._causal:
             return True
-        needed = 2 if self.mode == "flagged" else 1
-        if len(self._scene) - 1 - index < needed:
+        deciding = (index - 1, index, index + 1) if self.mode == "flagged" else (index,)
+        if index + 1 == len(self._scene) or not all(self._is_judged(other) for other in deciding):
             return False
         return not self._is_wanted(index) or len(self._after(index)) == self._reach
 
@@ -170,11 +171,18 @@ class Refiner(Generic[Features]):
         return self.mode == "all"
 
     def _flags(self, index: int) -> tuple[FrameFlag | None, ...]:
-        scene = self._scene
-        if not 1 <= index < len(scene) - 1:  # also before frames that are forgotten, whose flags nobody asks for
-            return ()
-        before, here, after = (held.pixels for held in scene[index - 1 : index + 2])
-        return tuple(map(flag_frame, before, here, after))
+        return tuple(flag for flag, _ in self._judge(index))
+
+    def _is_judged(self, index: int) -> bool:
+        return all(final for _, final in self._judge(index))
+
+    def _judge(self, index: int) -> list[tuple[FrameFlag | None, bool]]:
+        """Return each class's flag of a frame, and whether frames to come cannot change it; () beyond the scene."""
+        if not 0 <= index < len(self._scene):
+            return []
+        times = self._times()
+        planes = zip(*(held.pixels for held in self._scene), strict=True)
+        return [flag_in_run(pixels, times, index) for pixels in planes]
 
     def _refine(self, index: int) -> RefinedFrame:
         frame = self._scene[index].frame
@@ -220,10 +228,17 @@ class Refiner(Generic[Features]):
             return
         # A frame that is yet to come reaches no further back than the last one here.
         window = self._before(min(self._next, len(self._scene) - 1))
-        oldest = min([self._next - 2, *window])
+        oldest = min([self._oldest_judging(), *window])
         if oldest > 0 and len(window) == self._reach:
             del self._scene[:oldest]
             self._next -= oldest
+
+    def _oldest_judging(self) -> int:
+        """Return the oldest frame that flags of the frames from the last one given back on depend on."""
+        judged = max(self._next - 1, 0)
+        times = self._times()
+        recent = bisect_left(times, times[judged] - SHORT_RUN, hi=judged)
+        return max(recent - 1, judged - MOST_FRAMES_A_RUN)
 
 
 def make_refiner(predictor: Predictor, config: RefineConfig, threshold: float) -> Refiner[Any]:

@@ -147,3 +147,16 @@ def test_the_bundle_keeps_its_own_networks() -> None:
     cpu(bundle).predict(frames(1))
     after = bundle.networks[0].state_dict()
     assert after.keys() == before.keys() and all(torch.equal(value, before[name]) for name, value in after.items())
+
+
+def test_flips_are_the_mean_over_mirror_images() -> None:
+    bundle = tiny_bundle()
+    (picture,) = frames(1)
+    plain = cpu(bundle)
+    images = [picture, picture[:, ::-1], picture[::-1], picture[::-1, ::-1]]
+    maps = [plain.predict([np.ascontiguousarray(image)])[0, 0] for image in images]
+    expected = (maps[0] + maps[1][:, ::-1] + maps[2][::-1] + maps[3][::-1, ::-1]) / 4
+    found = Predictor(bundle, device="cpu", tta="flips")
+    np.testing.assert_allclose(found.predict([picture])[0, 0], expected, atol=1e-4)
+    np.testing.assert_allclose(found.predict_with_uncertainty([picture])[0][0, 0], expected, atol=1e-4)
+    assert not np.allclose(expected, maps[0], atol=1e-3)

@@ -87,6 +87,8 @@ def test_slow_videos_say_how_far_apart_their_frames_are() -> None:
     assert network.offsets[3] == [-5, 0, 5]
 
 
+SLOW = 4
+"""Frames a second at which a run of two is no longer short."""
 OUT_OF_LINE = [0.9, 0.8, 0.9, 0.1, 0.8, 0.9, 0.8, 0.9, 0.1, 0.1, 0.2, 0.9, 0.1, 0.2, 0.1]
 REFINED = {2, 3, 4, 10, 11, 12}
 
@@ -94,7 +96,7 @@ REFINED = {2, 3, 4, 10, 11, 12}
 def test_flagged_refines_flagged_frames_and_their_neighbours_and_leaves_the_others_as_they_are() -> None:
     network = MeanNetwork()
     refiner = mean_refiner(network, "flagged")
-    done, after = push(refiner, clip(OUT_OF_LINE))
+    done, after = push(refiner, clip(OUT_OF_LINE, rate=SLOW))
     assert [one.flags[0] for one in done].count(None) == 13
     assert done[3].flags == ("false_negative",) and done[11].flags == ("false_positive",)
     for index, one in enumerate(done):
@@ -103,7 +105,7 @@ def test_flagged_refines_flagged_frames_and_their_neighbours_and_leaves_the_othe
             assert level_of(one) == pytest.approx(mean(OUT_OF_LINE[index - 2 : index + 3]), abs=1e-5)
         else:
             assert one.probability is one.predicted.probability
-    assert after == [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 15]
+    assert after == [2, 3, 5, 6, 7, 7, 8, 10, 10, 11, 13, 14, 15, 15, 15]
     assert network.encoded == 14 and len(network.windows) == 6, "nothing is computed that nobody asked for"
     counts = refiner.counts
     assert (counts.false_positive_frames, counts.false_negative_frames, counts.refined_frames) == (1, 1, 6)
@@ -117,9 +119,24 @@ def test_a_cut_is_no_neighbour() -> None:
 
 def test_without_a_network_frames_are_flagged_and_wait_for_the_next_one() -> None:
     refiner: Refiner[Tensor] = Refiner(None, "off", threshold=0.5)
-    done, after = push(refiner, clip(OUT_OF_LINE))
+    done, after = push(refiner, clip(OUT_OF_LINE, rate=SLOW))
     assert [index for index, one in enumerate(done) if any(one.flags)] == [3, 11]
     assert not any(one.refined for one in done) and after[:3] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("rate", "short", "long"), [(25, 4, 5), (50, 9, 10), (60, 11, 12), (5, 1, 2)])
+def test_what_comes_or_goes_for_less_than_a_fifth_of_a_second_is_flagged_at_any_frame_rate(
+    rate: float, short: int, long: int
+) -> None:
+    for inside, outside, flag in ((0.9, 0.1, "false_positive"), (0.1, 0.9, "false_negative")):
+        for run, expected in ((short, flag), (long, None)):
+            levels = [outside] * 20 + [inside] * run + [outside] * 20
+            done, after = push(mean_refiner(MeanNetwork(), "flagged"), clip(levels, rate=rate))
+            flags = [one.flags[0] for one in done]
+            assert flags == [None] * 20 + [expected] * run + [None] * 20
+            assert [one.refined for one in done].count(True) == (run + 2 if expected else 0)
+            waits = [out - index for index, out in enumerate(after[:-20])]
+            assert max(waits) <= rate / 5 + 3, "no frame waits longer than it takes to judge it"
 
 
 def test_one_class_alone_can_have_a_frame_refined() -> None:
@@ -144,7 +161,7 @@ def test_memory_holds_a_window_however_long_the_video_is(mode: RefineMode, rate:
     for index in range(50):
         refiner.step(predicted(0.9 if index % 3 else 0.1, index / rate))
         held = max(held, len(refiner._scene))
-    assert held <= {25: 6, 60: 12, 1e6: 4 * 8 + 4}[rate]
+    assert held <= {25: 16, 60: 32, 1e6: 70}[rate]
 
 
 def test_a_scene_of_one_frame_and_no_frame_at_all() -> None:
