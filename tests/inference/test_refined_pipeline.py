@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from tests.video.rendering import Clip
 
 Render = Callable[[Clip], Path]
 FRAMES = 12  # frames 4 and 9 have no disc: two false-negative frames
+RATE = 12  # at which the four frames between them are no short run
 
 
 class UncertainBrightness(BrightnessPredictor):
@@ -38,7 +40,7 @@ class UncertainBrightness(BrightnessPredictor):
 
 @pytest.fixture
 def clip(render: Render) -> Path:
-    return render(Clip(name="in.mp4", picture=disc_picture, frames=FRAMES))
+    return render(Clip(name="in.mp4", picture=disc_picture, frames=FRAMES, time_base=Fraction(1, RATE)))
 
 
 @pytest.fixture
@@ -103,7 +105,8 @@ def test_every_nth_frame_is_refined_from_the_predicted_ones_and_the_others_wait_
 ) -> None:
     outcome, rows, after = run(clip, RefineConfig(choice="all"), every=3)
     assert [row["frame"] for row in rows] == ["0", "3", "6", "9"] and outcome.frames == len(after) == FRAMES
-    assert averaging.offsets == [[0, 3], [-3, 0, 3], [-3, 0, 3], [-3, 0]]
+    step = 3 * 25 / RATE  # in intervals of the rate that corrective networks learn at
+    assert averaging.offsets == [[0, step], [-step, 0, step], [-step, 0, step], [-step, 0]]
     for index in range(FRAMES):
         assert np.array_equal(after[index], after[index // 3 * 3])
 
