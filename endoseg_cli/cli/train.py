@@ -121,7 +121,10 @@ def train(
     ] = "auto",
     weights: Annotated[
         Path | None,
-        typer.Option(help="Model to start from, of the same architecture.", rich_help_panel=NETWORK),
+        typer.Option(
+            help="Model to start from (file, run folder, name); decides encoder, decoder, size and field of view.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     recipe: Annotated[
         Literal["endo-semis", "cps", "supervised"],
@@ -317,7 +320,7 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
 
     file = read_config(Path(given["config"])) if "config" in given else {"data": {}, "training": {}}
     recipe = recipe_settings(given["recipe"]) if "recipe" in given else {}
-    training = {**file["training"], **recipe, **_training(given)}
+    training = {**_of_the_model(given), **file["training"], **recipe, **_training(given)}
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
     if "views" in given:
@@ -330,21 +333,39 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     return build_config(SourcesConfig, data, "data."), build_config(TrainConfig, training, "training.")
 
 
+def _of_the_model(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a model to start from decides unless they are given: architecture, size, view."""
+    if "weights" not in given:
+        return {}
+    from endoseg_cli.networks.bundle import load_card
+    from endoseg_cli.networks.models import resolve_weights
+
+    card = load_card(resolve_weights(given["weights"]))
+    return {
+        "encoder": card.architecture.encoder,
+        "decoder_channels": card.architecture.decoder_channels,
+        "size": card.input_size,
+        "field_of_view": card.field_of_view,
+    }
+
+
 def _training(given: dict[str, Any]) -> dict[str, Any]:
+    from endoseg_cli.networks.models import resolve_weights
+
     own = ("weights", "views", "color_jitter", *NOT_SETTINGS, *(name for name in DATA_SETTINGS if name != "seed"))
     settings = {name: value for name, value in given.items() if name not in own}
     if "weights" in given:
-        settings["start_from"] = str(given["weights"])
+        settings["start_from"] = str(resolve_weights(given["weights"]))
     readers = {"size": parse_size, "decoder_channels": _parse_widths, "max_time": parse_time}
     return {name: readers[name](value) if name in readers else value for name, value in settings.items()}
 
 
 def parse_time(text: str) -> float:
-    """Return seconds of a text like 90s, 45m or 2h."""
+    """Return seconds of a text like 90s, 45m or 2h; raises UsageError for anything else, a bare number too."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
     try:
-        return float(text[:-1]) * units[text[-1]] if text[-1:] in units else float(text)
-    except ValueError as error:
+        return float(text[:-1]) * units[text[-1:]]
+    except (ValueError, KeyError) as error:
         raise UsageError(
             f"--max-time must be a number with s, m or h, found {text}", hint="such as 90s, 45m or 2h"
         ) from error

@@ -12,7 +12,7 @@ import torch
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import InputError, UsageError
-from endoseg_cli.networks.bundle import Bundle, load_bundle, save_bundle
+from endoseg_cli.networks.bundle import Bundle, ModelCard, load_bundle, save_bundle
 from endoseg_cli.networks.corrective import CorrectiveConfig
 from endoseg_cli.networks.device import resolve_device
 from endoseg_cli.networks.models import resolve_weights
@@ -37,6 +37,8 @@ from endoseg_cli.training.run_folder import (
 )
 from endoseg_cli.training.trainer import LAST
 
+SCORES_ON_CLIPS = "corrective_dice_on_clips"
+"""Where a card says what its corrective network does on held-out clips."""
 CORRECTIVE_SECTIONS: dict[str, type] = {"data": CorrectiveSources, "corrective": CorrectiveTrainConfig}
 """What the config file of such a run may set, by section."""
 
@@ -147,6 +149,12 @@ class _Writer:
         self._drawn = time.monotonic()
 
 
+def corrective_gain(card: ModelCard) -> float:
+    """Return what a model's corrective network gains in Dice on held-out clips, the mean of both kinds of windows."""
+    scores = card.scores[SCORES_ON_CLIPS]
+    return sum(scores[f"{kind}_after"] - scores[f"{kind}_before"] for kind in ("spoiled", "untouched")) / 2
+
+
 def _with_best(bundle: Bundle, trainer: CorrectiveTrainer, data_size: tuple[int, int]) -> Bundle:
     network, scores = trainer.best_network()
     measured = {name: round(value, 4) for name, value in scores.items()}
@@ -154,7 +162,7 @@ def _with_best(bundle: Bundle, trainer: CorrectiveTrainer, data_size: tuple[int,
         bundle.card,
         corrective=network.config,
         training_data=f"{bundle.card.training_data}; corrective network: {data_size[0]} clips",
-        scores={**bundle.card.scores, "corrective_dice_on_clips": {"clips": data_size[1], **measured}},
+        scores={**bundle.card.scores, SCORES_ON_CLIPS: {"clips": data_size[1], **measured}},
         endoseg_version=__version__,
     )
     return Bundle(card=card, networks=bundle.networks, corrective=network)

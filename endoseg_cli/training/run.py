@@ -24,7 +24,7 @@ from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
 from endoseg_cli.training.config_file import build_config, read_config, read_record, write_config
 from endoseg_cli.training.corrective_config import CorrectiveTrainConfig
-from endoseg_cli.training.corrective_run import train_corrective
+from endoseg_cli.training.corrective_run import corrective_gain, train_corrective
 from endoseg_cli.training.corrective_sources import ClipSources
 from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
 from endoseg_cli.training.learner import Start
@@ -168,7 +168,7 @@ def _stage_two(
         batch_size=CorrectiveTrainConfig.batch_size * trainer.ranks.size,
         seed=trainer.config.seed,
     )
-    return train_corrective(
+    corrected = train_corrective(
         bundle,
         clips,
         config,
@@ -178,6 +178,18 @@ def _stage_two(
         listener=listener,
         resume=resume,
     )
+    return corrected if corrective_gain(corrected.card) > 0 else _without(bundle, corrected, own, trainer, listener)
+
+
+def _without(bundle: Bundle, corrected: Bundle, own: Path, trainer: Trainer, listener: RunListener) -> Bundle:
+    """Return the model as it was before stage two, which did harm; what came of that is kept beside it."""
+    if trainer.ranks.leads:
+        save_bundle(corrected, own / MODEL_FILE)
+    listener.on_warning(
+        "the corrective network does no more good than harm on held-out clips, so the model goes without it; "
+        f"with it, the model is {own / MODEL_FILE}"
+    )
+    return bundle
 
 
 def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:

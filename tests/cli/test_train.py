@@ -202,3 +202,39 @@ def test_negatives_join_the_batches_and_the_model_says_so(data: Sequence[str], t
 def test_an_empty_share_needs_empty_frames(data: Sequence[str], tmp_path: Path) -> None:
     error = error_of(*data, *SMALL, "--empty-share", "0.5", "--max-steps", "2", "--out", str(tmp_path / "run"))
     assert "--empty-share" in str(error) and "--negatives" in str(error.hint)
+
+
+def test_a_run_can_start_from_another_with_its_architecture_and_size(data: Sequence[str], tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    invoke(*data, *SMALL, "--field-of-view", "off", "--max-steps", "1", "--out", str(first))
+    few = ("--batch-size", "2", "--num-passes", "2", "--warm-up-steps", "1", "--ramp-steps", "2", "--no-corrective")
+    rate = ("--learning-rate", "1e-9", "--final-learning-rate", "1e-9", "--settle-frames", "0", "--select", "last")
+    invoke(*data, *few, *rate, "--weights", str(first), "--max-steps", "1", "--out", str(second))
+    before, after = (load_bundle(folder / "model.safetensors") for folder in (first, second))
+    assert after.card.architecture == before.card.architecture and after.card.input_size == before.card.input_size
+    assert after.card.field_of_view == before.card.field_of_view == "off"
+    for mine, theirs in zip(after.networks, before.networks, strict=True):
+        for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["5", "m", "", "5d", "x5m"])
+def test_a_time_without_a_unit_is_refused(data: Sequence[str], tmp_path: Path, text: str) -> None:
+    error = error_of(*data, *SMALL, "--max-time", text, "--out", str(tmp_path / "run"))
+    assert isinstance(error, UsageError) and "--max-time must be a number with s, m or h" in error.message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("gain", [0.1, -0.1])
+def test_a_corrective_network_that_does_harm_is_left_out_and_kept_beside(
+    data: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float
+) -> None:
+    monkeypatch.setattr("endoseg_cli.training.run.corrective_gain", lambda card: gain)
+    out = tmp_path / "run"
+    options = [option for option in SMALL if option != "--no-corrective"]
+    invoke(*data, *options, "--max-steps", "2", "--corrective-steps", "1", "--out", str(out))
+    beside = out / "corrective" / "model.safetensors"
+    assert (load_bundle(out / "model.safetensors").corrective is not None) == (gain > 0)
+    assert beside.exists() == (gain < 0)
+    if gain < 0:
+        assert load_bundle(beside).corrective is not None

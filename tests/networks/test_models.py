@@ -19,7 +19,20 @@ def test_neither_file_nor_name_is_refused_with_the_names_there_are(name: str) ->
     assert "give a .safetensors file" in (caught.value.hint or "")
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_run_folder_is_its_model(random_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(random_model.read_bytes())
+    assert models.resolve_weights(tmp_path) == models.resolve_weights(str(tmp_path)) == model
+
+
+def test_an_exported_model_is_called_one(tmp_path: Path) -> None:
+    exported = tmp_path / "m.onnx"
+    exported.touch()
+    with pytest.raises(WeightsError, match="is an exported model"):
+        models.resolve_weights(exported)
+
+
+def test_another_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no model file"):
         models.resolve_weights(tmp_path)
 
