@@ -41,6 +41,10 @@ def check(
         float | None,
         typer.Option("--val-fraction", help="Validate on this share of the labelled frames, by patient folder."),
     ] = None,
+    val_from: Annotated[
+        Path | None,
+        typer.Option("--val-from", metavar="RUN", help="Validate on the frames that this run validated on."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed that --val-fraction draws patients with.")] = 0,
     split: Annotated[
         Path | None, typer.Option("--split", help="Split file (JSON) that lists the frames of each set.")
@@ -71,6 +75,7 @@ def check(
         unlabeled=tuple(unlabeled or ()),
         val=val,
         val_fraction=val_fraction,
+        val_from=val_from,
         split=split,
         root=root,
         frames_per_second=frames_per_second,

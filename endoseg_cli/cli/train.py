@@ -22,6 +22,7 @@ DATA_SETTINGS = (
     "unlabeled",
     "val",
     "val_fraction",
+    "val_from",
     "split",
     "root",
     "frames_per_second",
@@ -69,6 +70,14 @@ def train(
             metavar="FILE.yaml",
             help="Settings, such as a run's config.yaml; options given here go before.",
             rich_help_panel=RUN,
+        ),
+    ] = None,
+    val_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Validate on the frames that this run validated on; all other labelled frames train.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     val: Annotated[

@@ -41,13 +41,18 @@ def similar_pictures(train: Sequence[FrameFacts], val: Sequence[FrameFacts], tit
 
 def same_files(train: Sequence[Path], val: Sequence[Path], title: str) -> list[Fault]:
     """Return a fault for every validation file whose bytes are also in `train`: no decoding, few files read."""
+    return [_fault(title, original, path) for path, original in copies_of(train, val).items()]
+
+
+def copies_of(originals: Sequence[Path], files: Sequence[Path]) -> dict[Path, Path]:
+    """Return the files whose bytes are also among `originals`, each with the one it equals; empty files equal none."""
     by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in train:
+    for path in originals:
         by_size[_size(path)].append(path)
-    candidates = [path for path in val if _size(path) in by_size and _size(path) > 0]
+    candidates = [path for path in files if _size(path) in by_size and _size(path) > 0]
     partners = {partner for path in candidates for partner in by_size[_size(path)]}
     known = {_hash(partner): partner for partner in sorted(partners)}
-    return [_fault(title, known[key], path) for path in candidates if (key := _hash(path)) in known]
+    return {path: known[key] for path in candidates if (key := _hash(path)) in known}
 
 
 def _fault(title: str, train: Path, val: Path) -> Fault:

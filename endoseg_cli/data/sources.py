@@ -14,9 +14,13 @@ from endoseg_cli.data.layout import (
     scan_labeled,
     scan_unlabeled,
 )
-from endoseg_cli.data.split import scan_split
+from endoseg_cli.data.leaks import copies_of
+from endoseg_cli.data.split import read_split, scan_split
 from endoseg_cli.data.validation_split import flat_split_warning, split_by_group
-from endoseg_cli.errors import UsageError
+from endoseg_cli.errors import InputError, UsageError
+
+SPLIT_OF_A_RUN = "split.json"
+"""Where a run folder says what it was trained and validated on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class SourcesConfig:
     """A folder of images with masks to validate on."""
     val_fraction: float | None = None
     """Which share of the labelled frames to validate on instead, whole patients where there are folders."""
+    val_from: Path | None = None
+    """A run folder whose validation frames validate again; all other labelled frames train."""
     split: Path | None = None
     """A split file in the authors' layout, instead of `labeled` and `val`."""
     root: Path | None = None
@@ -51,6 +57,8 @@ class SourcesConfig:
             raise UsageError("--split: names the frames by itself, without --labeled, --val and --val-fraction")
         if self.val is not None and self.val_fraction is not None:
             raise UsageError("--val and --val-fraction: expected one of them, found both")
+        if self.val_from is not None and (self.split or self.val is not None or self.val_fraction is not None):
+            raise UsageError("--val-from: names the validation frames, without --val, --val-fraction and --split")
         if self.split is None and not self.labeled and not self.unlabeled and self.val is None:
             raise UsageError("expected --labeled, --unlabeled, --val or --split, found none of them")
         if self.val_fraction is not None and not 0 < self.val_fraction < 1:
@@ -91,15 +99,30 @@ def gather_sources(config: SourcesConfig, on_video: Callable[[Path], None] | Non
         labeled, val, faults, warnings = _folders(config)
         listed = ()
     scan = scan_unlabeled(config.unlabeled, config.frames_per_second, config.cache, on_video)
+    unlabeled = scan.records
+    if config.split is None:
+        copies = copies_of([record.image for record in (*labeled, *val)], [record.image for record in unlabeled])
+        unlabeled = tuple(record for record in unlabeled if record.image not in copies)
+        if copies:
+            warnings.append(f"{len(copies)} unlabelled frames are copies of labelled or validation ones and left out")
     negatives = scan_unlabeled(config.negatives, config.frames_per_second, config.cache, on_video)
     return DataSources(
         labeled=labeled,
-        unlabeled=(*listed, *scan.records),
+        unlabeled=(*listed, *unlabeled),
         val=val,
         faults=(*faults, *scan.faults, *negatives.faults),
         warnings=(*warnings, *scan.notes, *negatives.notes),
         negatives=negatives.records,
     )
+
+
+def _validated_before(run: Path) -> tuple[LabeledRecord, ...]:
+    """Return the validation frames of a run; raises MissingInputError or InputError where they cannot be had."""
+    file = run / SPLIT_OF_A_RUN if run.is_dir() else run
+    val = read_split(file).val
+    if not val:
+        raise InputError(f"--val-from: expected validation frames, found none in {file}", hint="give another run")
+    return val
 
 
 def _folders(
@@ -116,7 +139,12 @@ def _folders(
     faults = [fault for scan in scans for fault in scan.faults]
     warnings += [note for scan in scans for note in scan.notes]
     if config.val_fraction is not None and (labeled or not faults):
-        warnings += filter(None, [flat_split_warning(labeled)])
-        train, chosen = split_by_group(labeled, config.val_fraction, config.seed)
+        sets = [scan.records for scan in scans]
+        warnings += filter(None, [flat_split_warning(sets)])
+        train, chosen = split_by_group(labeled, config.val_fraction, config.seed, sets=sets)
         labeled, val = tuple(train), tuple(chosen)
+    if config.val_from is not None:
+        val = _validated_before(config.val_from)
+        copies = copies_of([record.image for record in val], [record.image for record in labeled])
+        labeled = tuple(record for record in labeled if record.image not in copies)
     return labeled, val, faults, warnings

@@ -14,12 +14,18 @@ LabeledGroups = dict[str, list[LabeledRecord]]
 
 
 def split_by_group(
-    records: Sequence[LabeledRecord], fraction: float, seed: int
+    records: Sequence[LabeledRecord],
+    fraction: float,
+    seed: int,
+    *,
+    sets: Sequence[Sequence[LabeledRecord]] | None = None,
 ) -> tuple[list[LabeledRecord], list[LabeledRecord]]:
     """Return (train, val), about `fraction` of the frames in val, no patient or video in both.
 
-    Patients are the folders of the first level that has two or more of them. A flat folder is cut by name instead:
-    val is one run of neighbours, so that only its two ends touch the frames trained on; `flat_split_warning` says so.
+    Patients are the folders of the first level that has two or more of them; in each of `sets`, the records of one
+    labelled folder, by itself, where they are given. A folder of the same name in two sets is one patient. A flat
+    folder is cut by name instead: val is one run of neighbours, so that only its two ends touch the frames trained on;
+    `flat_split_warning` says so.
     The same records, fraction and seed give the same split. Raises UsageError.
     """
     if not 0 < fraction < 1:
@@ -27,7 +33,7 @@ def split_by_group(
     if len(records) < 2:
         raise UsageError(f"--val-fraction: expected two or more labelled frames to split, found {len(records)}")
     ordered = sorted(records, key=natural_order)
-    groups = _patients(ordered)
+    groups = _patients([ordered] if sets is None else [sorted(each, key=natural_order) for each in sets])
     if len(groups) < 2:
         return _cut_by_name(ordered, fraction, seed)
     chosen = _choose_groups({name: len(frames) for name, frames in groups.items()}, fraction * len(records), seed)
@@ -36,9 +42,9 @@ def split_by_group(
     return train, val
 
 
-def flat_split_warning(records: Sequence[LabeledRecord]) -> str | None:
-    """Return what to tell the user if a split of these records cannot keep patients apart, else None."""
-    if len(_patients(records)) > 1:
+def flat_split_warning(sets: Sequence[Sequence[LabeledRecord]]) -> str | None:
+    """Return what to tell the user if a split of these labelled folders cannot keep patients apart, else None."""
+    if len(_patients(sets)) > 1:
         return None
     return (
         "all labelled frames lie in one folder, so frames of one patient may both train and validate and the "
@@ -46,7 +52,16 @@ def flat_split_warning(records: Sequence[LabeledRecord]) -> str | None:
     )
 
 
-def _patients(records: Sequence[LabeledRecord]) -> LabeledGroups:
+def _patients(sets: Sequence[Sequence[LabeledRecord]]) -> LabeledGroups:
+    """Group the records of each set, and join groups of the same name."""
+    joined: LabeledGroups = defaultdict(list)
+    for records in sets:
+        for name, group in _patients_of_one(records).items():
+            joined[name] += group
+    return joined
+
+
+def _patients_of_one(records: Sequence[LabeledRecord]) -> LabeledGroups:
     """Group records by the first level of folders that tells them apart (a video's folder may lie in a patient's)."""
     depth = 1
     deepest = max((record.group.count("/") + 1 for record in records), default=1)

@@ -152,7 +152,8 @@ class _Writer:
 def corrective_gain(card: ModelCard) -> float:
     """Return what a model's corrective network gains in Dice on held-out clips, the mean of both kinds of windows."""
     scores = card.scores[SCORES_ON_CLIPS]
-    return sum(scores[f"{kind}_after"] - scores[f"{kind}_before"] for kind in ("spoiled", "untouched")) / 2
+    gains = [float(scores[f"{kind}_after"] - scores[f"{kind}_before"]) for kind in ("spoiled", "untouched")]
+    return sum(gains) / 2
 
 
 def _with_best(bundle: Bundle, trainer: CorrectiveTrainer, data_size: tuple[int, int]) -> Bundle:

@@ -212,7 +212,9 @@ def _gather(sources: SourcesConfig, listener: RunListener) -> DataSources:
     if not found.labeled:
         raise UsageError("training needs frames with masks", hint="give --labeled DIR, or --split FILE.json")
     if not found.val:
-        raise UsageError("training needs frames to validate on", hint="give --val DIR, or --val-fraction 0.2")
+        raise UsageError(
+            "training needs frames to validate on", hint="give --val DIR, --val-fraction 0.2 or --val-from RUN"
+        )
     return found
 
 

@@ -46,8 +46,8 @@ def test_a_flat_folder_gives_a_run_of_neighbours_and_a_warning() -> None:
     numbers = [int(record.image.stem) for record in val]
     assert numbers == list(range(numbers[0], numbers[0] + 5))
     assert len(train) == 15 and not set(numbers) & {int(record.image.stem) for record in train}
-    assert "one folder" in (flat_split_warning(given) or "")
-    assert flat_split_warning(records({"p1": 1, "p2": 1})) is None
+    assert "one folder" in (flat_split_warning([given]) or "")
+    assert flat_split_warning([records({"p1": 1, "p2": 1})]) is None
 
 
 def test_the_seed_decides_and_the_order_of_records_does_not() -> None:
