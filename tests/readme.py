@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from endoseg_cli.data.layout import find_labeled
+from endoseg_cli.data.split import Split, write_split
 from tests.data.drawing import draw_frame, draw_mask, save
 from tests.networks.authors_unet import random_state
 from tests.networks.tiny import calibrated_bundle, save_to
@@ -70,6 +72,13 @@ def fill(folder: Path, *, with_model: bool) -> None:
     if with_model:
         (folder / "runs/first").mkdir(parents=True)
         save_to(folder / "runs/first", calibrated_bundle())
+        _write_split_of_run(folder, folder / "runs/first/split.json")
+
+
+def _write_split_of_run(folder: Path, path: Path) -> None:
+    """Write what a run that validated on the frames of p2 leaves for the next one."""
+    train, val = (find_labeled(folder / "frames" / patient) for patient in ("p1", "p2"))
+    write_split(path, Split(labeled=tuple(train), unlabeled=(), val=tuple(val)))
 
 
 def _write_split(path: Path) -> None:

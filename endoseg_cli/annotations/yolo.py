@@ -29,9 +29,9 @@ class YoloWriter(AnnotationWriter):
         write_whole(self._folder / "labels" / frame.name.with_suffix(".txt"), lines)
 
     def finish(self) -> None:
-        """Write data.yaml, which YOLO trains from."""
+        """Write data.yaml, which YOLO trains from; without a `path`, it looks beside the file, wherever it is run."""
         names = "".join(f"  {index}: {json.dumps(name)}\n" for index, name in enumerate(self._class_names))
-        write_whole(self._folder / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{names}")
+        write_whole(self._folder / "data.yaml", f"train: images\nval: images\nnames:\n{names}")
 
     def abort(self) -> None:
         """Leave data.yaml out: the labels written are complete, the set is not."""

@@ -33,4 +33,4 @@ def test_the_set_is_described_when_it_is_complete(tmp_path: Path) -> None:
     assert not (tmp_path / "data.yaml").exists()
     YoloWriter(tmp_path, ("polyp", "stone: hard")).finish()
     content = yaml.safe_load((tmp_path / "data.yaml").read_text())
-    assert content == {"path": ".", "train": "images", "val": "images", "names": {0: "polyp", 1: "stone: hard"}}
+    assert content == {"train": "images", "val": "images", "names": {0: "polyp", 1: "stone: hard"}}
