@@ -22,6 +22,7 @@ from endoseg_cli.training.corrective_config import CorrectiveSources, Corrective
 from endoseg_cli.training.corrective_learner import CorrectiveLearner
 from endoseg_cli.training.corrective_sources import ClipSources, gather_clip_sources, make_clips
 from endoseg_cli.training.corrective_training import CorrectiveTrainer
+from endoseg_cli.training.corrective_validation import CorrectiveScores
 from endoseg_cli.training.curves import CORRECTIVE_PANELS, write_curves
 from endoseg_cli.training.distributed import Ranks, with_ranks
 from endoseg_cli.training.log import MetricsLog
@@ -120,8 +121,6 @@ def train_corrective(
     ranks.wait()  # for the first process, which writes the best weights
     if ranks.leads:
         writer.draw()
-        if trainer.best <= 0:
-            listener.on_warning("the corrective network does no more good than harm on held-out clips: train it longer")
     return _with_best(bundle, trainer, data_size=(len(data.training), len(data.validation)))
 
 
@@ -150,10 +149,9 @@ class _Writer:
 
 
 def corrective_gain(card: ModelCard) -> float:
-    """Return what a model's corrective network gains in Dice on held-out clips, the mean of both kinds of windows."""
-    scores = card.scores[SCORES_ON_CLIPS]
-    gains = [float(scores[f"{kind}_after"] - scores[f"{kind}_before"]) for kind in ("spoiled", "untouched")]
-    return sum(gains) / 2
+    """Return what a model's corrective network gains in Dice on held-out clips, see `CorrectiveScores.gain`."""
+    measured = {name: value for name, value in card.scores[SCORES_ON_CLIPS].items() if name != "clips"}
+    return CorrectiveScores(**measured).gain
 
 
 def _with_best(bundle: Bundle, trainer: CorrectiveTrainer, data_size: tuple[int, int]) -> Bundle:
@@ -210,6 +208,8 @@ def _run(
         predictor=predictor,
     )
     if ranks.leads:
+        if corrective_gain(trained.card) <= 0:
+            listener.on_warning("the corrective network does no more good than harm on held-out clips: train it longer")
         save_bundle(trained, folder / MODEL_FILE)
     ranks.wait()
     return folder / MODEL_FILE

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from endoseg_cli.data.sources import SPLIT_OF_A_RUN
 from endoseg_cli.errors import OutputError
+from endoseg_cli.networks.models import MODEL_OF_A_RUN
 from endoseg_cli.training.curves import write_curves
 from endoseg_cli.training.distributed import Ranks
 from endoseg_cli.training.log import MetricsLog
@@ -17,8 +19,8 @@ from endoseg_cli.training.tensorboard import open_events, write_events
 from endoseg_cli.training.trainer import Trainer
 
 CONFIG_FILE = "config.yaml"
-SPLIT_FILE = "split.json"
-MODEL_FILE = "model.safetensors"
+SPLIT_FILE = SPLIT_OF_A_RUN
+MODEL_FILE = MODEL_OF_A_RUN
 METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"
 SAMPLE_FILE = "sample.png"
