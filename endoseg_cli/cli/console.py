@@ -15,8 +15,9 @@ from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
     from endoseg_cli.errors import EndosegError
-    from endoseg_cli.inference.outputs import Source
     from endoseg_cli.inference.pipeline import Outcome, Progress
+    from endoseg_cli.inference.sources import Source
+    from endoseg_cli.inference.stages import StageSeconds
 
 PLAIN_LINE_SECONDS = 5.0
 """How often progress is told where stderr is no terminal."""
@@ -48,7 +49,7 @@ class SegmentConsole:
         self._quiet, self._verbose = quiet, verbose
         self._bar: Bar | None = None
         self._task = None if quiet or not sys.stderr.isatty() else self._start_bar()
-        self._name = ""
+        self._name, self._unit = "", "frames"
         self._told = 0.0
 
     def close(self) -> None:
@@ -63,19 +64,25 @@ class SegmentConsole:
 
     def started(self, source: Source) -> None:
         """Begin an input."""
-        self._name, self._told = source.path.name, time.monotonic()
+        self._name, self._unit, self._told = source.path.name, "frames", time.monotonic()
         if self._bar is not None and self._task is not None:
             self._bar.reset(self._task, total=None, description=self._name, rate="")
 
+    def started_pictures(self, count: int) -> None:
+        """Begin several still pictures."""
+        self._name, self._unit, self._told = "stills", "pictures", time.monotonic()
+        if self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=count, description=f"{count} pictures", rate="")
+
     def progressed(self, progress: Progress) -> None:
-        """Tell how far a video has come."""
+        """Tell how far a video, or several pictures, have come."""
         rate = progress.frames / max(progress.seconds, 1e-6)
         if self._bar is not None and self._task is not None:
             total = max(progress.total, progress.frames) if progress.total else None
-            self._bar.update(self._task, completed=progress.frames, total=total, rate=f"{rate:.1f} frames/s")
+            self._bar.update(self._task, completed=progress.frames, total=total, rate=f"{rate:.1f} {self._unit}/s")
         elif not self._quiet and time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
             self._told = time.monotonic()
-            typer.echo(_plain_line(self._name, progress, rate), err=True)
+            typer.echo(self._plain_line(progress, rate), err=True)
 
     def finished(self, outcome: Outcome) -> None:
         """Sum up an input."""
@@ -84,7 +91,22 @@ class SegmentConsole:
         for warning in (*outcome.damage, *outcome.warnings):
             print_warning(f"{outcome.targets.source.path}: {warning}")
         if self._verbose:
-            typer.echo(_stage_line(outcome), err=True)
+            typer.echo(_stage_line(outcome.frames, outcome.stages), err=True)
+
+    def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
+        """Sum up several pictures in one line."""
+        count, lesions = len(outcomes), sum(outcome.lesion_frames for outcome in outcomes)
+        if not self._quiet and count:
+            rate, share = count / max(seconds, 1e-6), 100 * lesions / count
+            noun = "picture" if count == 1 else "pictures"
+            speed = f"{count} {noun} in {_duration(seconds)} ({rate:.1f} pictures/s)"
+            typer.echo(f"{speed}, lesion in {lesions} ({share:.0f} %)", err=True)
+        if self._verbose and count:
+            typer.echo(_stage_line(count, stages), err=True)
+
+    def stopped_pictures(self, done: int, total: int) -> None:
+        """Tell how many pictures were done when an interruption came."""
+        print_warning(f"stopped early; {done} of {total} pictures are done, their files are complete")
 
     def failed(self, source: Source, error: EndosegError) -> None:
         """Tell that one input of several failed."""
@@ -94,6 +116,12 @@ class SegmentConsole:
         """Tell what an interruption left."""
         if parts:
             print_warning(f"stopped early; {frames} frames are kept in {', '.join(str(part) for part in parts)}")
+
+    def _plain_line(self, progress: Progress, rate: float) -> str:
+        about = "about " if self._unit == "frames" else ""
+        total = f" of {about}{progress.total}" if progress.total else ""
+        left = f", {_duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
+        return f"{self._name}: {progress.frames}{total} {self._unit}, {rate:.1f} {self._unit}/s{left}"
 
     def _start_bar(self) -> TaskID:
         columns = (
@@ -109,12 +137,6 @@ class SegmentConsole:
         return self._bar.add_task("", total=None, rate="")
 
 
-def _plain_line(name: str, progress: Progress, rate: float) -> str:
-    total = f" of about {progress.total}" if progress.total else ""
-    left = f", {_duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
-    return f"{name}: {progress.frames}{total} frames, {rate:.1f} frames/s{left}"
-
-
 def _summary(outcome: Outcome) -> str:
     rate = outcome.frames / max(outcome.seconds, 1e-6)
     share = 100 * outcome.lesion_frames / outcome.frames if outcome.frames else 0
@@ -125,8 +147,8 @@ def _summary(outcome: Outcome) -> str:
     )
 
 
-def _stage_line(outcome: Outcome) -> str:
-    rates = [f"{stage} {outcome.frames / busy:.1f}" for stage, busy in vars(outcome.stages).items() if busy > 0]
+def _stage_line(frames: int, stages: StageSeconds) -> str:
+    rates = [f"{stage} {frames / busy:.1f}" for stage, busy in vars(stages).items() if busy > 0]
     return f"  frames/s of each stage alone: {', '.join(rates)}"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +14,7 @@ from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
 
 if TYPE_CHECKING:
     from endoseg_cli.annotations.formats import AnnotationConfig
+    from endoseg_cli.inference.outputs import OutputConfig
     from endoseg_cli.inference.overlay import OverlayConfig
     from endoseg_cli.inference.predictor import NetworkChoice, Predictor, TestTimeAugmentation
     from endoseg_cli.networks.device import Precision
@@ -152,6 +154,15 @@ def segment(
     end: Annotated[
         float | None, typer.Option("--end", help="Second of the video to stop before.", rich_help_panel=FRAMES)
     ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            "--fps",
+            help="The pictures of a folder, in the order of their names, are a video of so many frames per second:"
+            " masks become a video, and refinement looks at the frames around.",
+            rich_help_panel=FRAMES,
+        ),
+    ] = None,
     every: Annotated[
         int,
         typer.Option(
@@ -195,6 +206,7 @@ def segment(
         refine=RefineConfig(choice=refine, causal=causal),
         start=start,
         end=end,
+        fps=fps,
         every=every,
         field_of_view=None if field_of_view is None else parse_view(field_of_view),
         overwrite=overwrite,
@@ -217,12 +229,23 @@ def segment(
         content = {"results": outcomes, "failures": failures, "records": table, "annotations": shown}
         typer.echo(json.dumps(content, indent=2))
     else:
-        paths = [path for outcome in outcomes for path in outcome["outputs"].values()]
-        paths += [str(path) for path in (records, annotations) if path is not None]
-        for path in dict.fromkeys(paths):
+        for path in _written(outcomes, outputs):
             typer.echo(path)
     if result.damaged:
         raise typer.Exit(DAMAGED_EXIT_CODE)
+
+
+def _written(outcomes: Sequence[dict[str, Any]], outputs: OutputConfig) -> list[str]:
+    """Return the paths of what was written: of several pictures' the folders that were asked for."""
+    files = [path for outcome in outcomes for path in outcome["outputs"].values()]
+    asked = (outputs.masks, outputs.overlay, outputs.mask_pictures, outputs.probabilities, outputs.frames)
+    folders = [str(path) for path in asked if path is not None and path.is_dir()]
+    annotations = None if outputs.annotations is None else outputs.annotations.path
+    tables = [str(path) for path in (outputs.records, annotations) if path is not None]
+    pictures = [file for file in files if Path(file).suffix.lower() == ".png"]
+    if len(pictures) > sum(path is not None for path in asked):  # of more than one picture
+        files = [file for file in files if file not in set(pictures)] + folders
+    return list(dict.fromkeys(files + tables))
 
 
 def _annotation_config(path: Path | None, name: str | None, *, overwrite: bool) -> AnnotationConfig | None:

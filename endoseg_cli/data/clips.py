@@ -25,7 +25,7 @@ from endoseg_cli.errors import InputError
 from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
 from endoseg_cli.phantom.dataset import clip_scene
 from endoseg_cli.phantom.render import render
-from endoseg_cli.video.field_of_view import find_in_video, vote
+from endoseg_cli.video.field_of_view import vote
 from endoseg_cli.video.reader import VideoReader, probe
 
 UNIT_RATE = 25.0
@@ -166,7 +166,7 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
     # a clip begins every `gap` frames; the last one must end within the video
     gap = max(((info.estimated_frames or 0) - span) // max(count - 1, 1), span)
     with VideoReader(video, rgb_size=shape.size) as reader:
-        reader.crop = find_in_video(info) if shape.crop else None
+        reader.crop = reader.find_field_of_view() if shape.crop else None
         kept: list[tuple[int, Bytes]] = []
         for number, frame in enumerate(reader):
             place = number % gap

@@ -21,7 +21,6 @@ from endoseg_cli.data.labels import read_label
 from endoseg_cli.data.layout import LabeledRecord, find_labeled, scan_labeled
 from endoseg_cli.data.validation_split import natural_key
 from endoseg_cli.errors import InputError, MissingInputError
-from endoseg_cli.video.field_of_view import find_in_video
 from endoseg_cli.video.reader import VideoReader
 
 PICTURES_PER_SECOND = 25
@@ -88,7 +87,7 @@ def read_clip(clip: Clip, size: tuple[int, int], *, crop: bool = False) -> Itera
     """
     if isinstance(clip.frames, Path):
         with VideoReader(clip.frames, rgb_size=size) as reader:
-            reader.crop = find_in_video(reader.info) if crop else None
+            reader.crop = reader.find_field_of_view() if crop else None
             pairs = zip_longest(reader, _masks(clip, size, reader.crop))
             for frame, truth in pairs:
                 if frame is None or (truth is None and clip.masks is not None):

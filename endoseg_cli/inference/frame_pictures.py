@@ -27,19 +27,26 @@ def annotated_frame(targets: Targets, index: int, segmentation: Segmentation) ->
 
 
 def write_frame(targets: Targets, index: int, picture: Pixels) -> None:
-    """Write a video's frame (H, W, 3) as PNG into the folder of frames; raises OutputError."""
+    """Write a video's frame (H, W, 3) as PNG into the folder of frames; of a sequence, copy its picture as it is.
+
+    Raises OutputError.
+    """
+    if targets.source.pictures:
+        copy_picture(targets, index)
+        return
     path = _path_in_folder(targets, index)
     write_png(path, picture, compression=PNG_COMPRESSION)
 
 
-def copy_picture(targets: Targets) -> None:
+def copy_picture(targets: Targets, index: int = 0) -> None:
     """Copy a picture as it is into the folder of frames, unless it lies there already; raises OutputError."""
-    path = _path_in_folder(targets, 0)
-    if path.exists() and path.samefile(targets.source.path):
+    source = targets.source.pictures[index] if targets.source.pictures else targets.source.path
+    path = _path_in_folder(targets, index)
+    if path.exists() and path.samefile(source):
         return
     part = path.with_name(path.name + ".part")
     try:
-        shutil.copyfile(targets.source.path, part)
+        shutil.copyfile(source, part)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

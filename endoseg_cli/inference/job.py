@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError
-from endoseg_cli.inference.outputs import OutputConfig, Source, Targets, check_class_folders, find_sources, plan
+from endoseg_cli.inference.outputs import OutputConfig, Targets, check_class_folders, plan
 from endoseg_cli.inference.overlay import OverlayConfig
-from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_picture, segment_video
+from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
 from endoseg_cli.inference.predictor import Predictor
 from endoseg_cli.inference.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.records import RecordsWriter
+from endoseg_cli.inference.sources import Source, find_sources
+from endoseg_cli.inference.stages import StageSeconds
+from endoseg_cli.inference.stills import segment_picture, segment_pictures
 
 
 class JobListener(Protocol):
@@ -25,10 +30,19 @@ class JobListener(Protocol):
         """An input is about to be segmented."""
 
     def progressed(self, progress: Progress) -> None:
-        """A frame of the current video was written; called in the writing thread."""
+        """A frame of the current video, or one of several pictures, was written; called in the writing thread."""
 
     def finished(self, outcome: Outcome) -> None:
         """An input is done."""
+
+    def started_pictures(self, count: int) -> None:
+        """Several pictures are about to be segmented in batches."""
+
+    def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
+        """Several pictures are done."""
+
+    def stopped_pictures(self, done: int, total: int) -> None:
+        """Several pictures stopped early, after so many."""
 
     def failed(self, source: Source, error: EndosegError) -> None:
         """An input of several failed; the job goes on."""
@@ -65,32 +79,26 @@ def run_job(
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
     each error is told to the listener and the others go on.
     """
-    sources = find_sources(inputs)
+    sources = find_sources(inputs, sequences=config.fps is not None)
     _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs)
     predictor = load_predictor()
     config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
     check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
     style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay)
-    outcomes: list[Outcome] = []
-    failures: list[tuple[Source, EndosegError]] = []
     with ExitStack() as stack:
         records = None if outputs.records is None else stack.enter_context(RecordsWriter(outputs.records))
         wanted = outputs.annotations
         annotations = None if wanted is None else stack.enter_context(wanted.open(style.class_names))
-        for target in targets:
-            listener.started(target.source)
-            try:
-                outcome = _segment(target, predictor, style, config, records, annotations, listener)
-            except EndosegError as error:
-                if len(targets) == 1:
-                    raise
-                failures.append((target.source, error))
-                listener.failed(target.source, error)
+        job = _Job(predictor, style, config, records, annotations, listener, is_alone=len(targets) == 1)
+        for are_pictures, group in groupby(targets, key=lambda target: target.source.is_picture):
+            members = list(group)
+            if are_pictures and len(members) > 1:
+                job.segment_pictures(members)
             else:
-                outcomes.append(outcome)
-                listener.finished(outcome)
-    return JobResult(outcomes=tuple(outcomes), failures=tuple(failures))
+                for target in members:
+                    job.segment(target)
+    return JobResult(outcomes=tuple(job.outcomes), failures=tuple(job.failures))
 
 
 def _check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> None:
@@ -103,31 +111,99 @@ def _check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> No
     }
     given = [option for option, is_given in chosen.items() if is_given]
     if given and all(source.is_picture for source in sources):
-        raise UsageError(f"{' and '.join(given)} would do nothing: all inputs are pictures", hint="leave it out")
+        hint = "leave it out, or say with --fps that the pictures of a folder are the frames of a video"
+        raise UsageError(f"{' and '.join(given)} would do nothing: all inputs are pictures", hint=hint)
 
 
-def _segment(
-    targets: Targets,
-    predictor: Predictor,
-    style: ProductStyle,
-    config: SegmentConfig,
-    records: RecordsWriter | None,
-    annotations: AnnotationWriter | None,
-    listener: JobListener,
-) -> Outcome:
-    if targets.source.is_picture:
-        return segment_picture(targets, predictor, style, config, records, annotations)
+class _Job:
+    """What all inputs of a job share, and what became of those so far."""
 
-    def keep(products: VideoProducts) -> None:
-        listener.kept(products.parts, products.frames)
+    def __init__(
+        self,
+        predictor: Predictor,
+        style: ProductStyle,
+        config: SegmentConfig,
+        records: RecordsWriter | None,
+        annotations: AnnotationWriter | None,
+        listener: JobListener,
+        *,
+        is_alone: bool,
+    ) -> None:
+        self._predictor, self._style, self._config = predictor, style, config
+        self._records, self._annotations, self._listener = records, annotations, listener
+        self._is_alone = is_alone
+        self.outcomes: list[Outcome] = []
+        self.failures: list[tuple[Source, EndosegError]] = []
 
-    return segment_video(
-        targets,
-        predictor,
-        style,
-        config,
-        records,
-        on_progress=listener.progressed,
-        on_interrupted=keep,
-        annotations=annotations,
-    )
+    def segment(self, target: Targets) -> None:
+        """Segment one video or picture; its error is raised only where it is the only input."""
+        self._listener.started(target.source)
+        try:
+            outcome = self._segment(target)
+        except EndosegError as error:
+            if self._is_alone:
+                raise
+            self._fail(target, error)
+        else:
+            self.outcomes.append(outcome)
+            self._listener.finished(outcome)
+
+    def segment_pictures(self, targets: Sequence[Targets]) -> None:
+        """Segment several pictures in batches."""
+        began = time.perf_counter()
+        done: list[Outcome] = []
+        failed = 0
+
+        def progress() -> None:
+            seconds = time.perf_counter() - began
+            self._listener.progressed(Progress(frames=len(done) + failed, total=len(targets), seconds=seconds))
+
+        def note(outcome: Outcome) -> None:
+            done.append(outcome)
+            progress()
+
+        def fail(target: Targets, error: EndosegError) -> None:
+            nonlocal failed
+            failed += 1
+            self._fail(target, error)
+            progress()
+
+        self._listener.started_pictures(len(targets))
+        try:
+            stages = segment_pictures(
+                targets,
+                self._predictor,
+                self._style,
+                self._config,
+                self._records,
+                self._annotations,
+                on_done=note,
+                on_failed=fail,
+            )
+        except BaseException:
+            self._listener.stopped_pictures(len(done), len(targets))
+            raise
+        self.outcomes += done
+        self._listener.finished_pictures(done, time.perf_counter() - began, stages)
+
+    def _fail(self, target: Targets, error: EndosegError) -> None:
+        self.failures.append((target.source, error))
+        self._listener.failed(target.source, error)
+
+    def _segment(self, target: Targets) -> Outcome:
+        if target.source.is_picture:
+            return segment_picture(target, self._predictor, self._style, self._config, self._records, self._annotations)
+
+        def keep(products: VideoProducts) -> None:
+            self._listener.kept(products.parts, products.frames)
+
+        return segment_video(
+            target,
+            self._predictor,
+            self._style,
+            self._config,
+            self._records,
+            on_progress=self._listener.progressed,
+            on_interrupted=keep,
+            annotations=self._annotations,
+        )

@@ -8,12 +8,11 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.formats import AnnotationConfig
-from endoseg_cli.data.images import is_image, is_video
-from endoseg_cli.errors import MissingInputError, OutputError, UsageError
+from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.records import check_records_path
+from endoseg_cli.inference.sources import Source
 from endoseg_cli.video.target import CONTAINERS, check_target, part_path
 
-GLOB_CHARACTERS = "*?["
 PICTURE_SUFFIX = ".png"
 
 
@@ -45,21 +44,6 @@ class OutputConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """One input of a job."""
-
-    path: Path
-    """The file."""
-    place: Path
-    """Its path below the folder it was found in, without suffix: where its outputs go below their folders."""
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether it is a still picture."""
-        return is_image(self.path)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Targets:
     """The outputs of one input."""
 
@@ -76,18 +60,27 @@ class Targets:
     frames: Path | None
     """Folder for the frames of all inputs."""
     name: PurePosixPath
-    """A picture's name below that folder; of a video what its frames' names begin with."""
+    """A picture's name below that folder; of a video what its frames' names begin with; of a sequence its folder."""
 
     def frame_name(self, index: int) -> PurePosixPath:
         """Return what annotation files and the folder of frames call a frame."""
         if self.source.is_picture:
             return self.name
+        if self.source.pictures:
+            return self.name / self.source.pictures[index].name
         return self.name.with_name(f"{self.name.name}_{index:06d}{PICTURE_SUFFIX}")
+
+    def picture_name(self, index: int) -> str:
+        """Return the name of a frame's mask and probability in a video's folder: a number, or as its picture's."""
+        stem = self.source.pictures[index].stem if self.source.pictures else f"{index:06d}"
+        return stem + PICTURE_SUFFIX
 
     def frame_picture(self, index: int) -> Path | None:
         """Return where a frame's picture lies or will lie; None for a video whose frames are not wanted."""
         if self.frames is not None:
             return self.frames / self.frame_name(index)
+        if self.source.pictures:
+            return self.source.pictures[index]
         return self.source.path if self.source.is_picture else None
 
     def files(self) -> Iterator[Path]:
@@ -97,25 +90,13 @@ class Targets:
         yield from (path for path in (self.masks, self.overlay, self.mask_pictures, self.probabilities) if path)
 
 
-def find_sources(inputs: Sequence[str]) -> list[Source]:
-    """Return the pictures and videos that files, folders (searched through) and globs stand for, each once.
-
-    Raises MissingInputError for an input that does not exist, or holds or matches nothing to segment.
-    """
-    sources: dict[Path, Source] = {}
-    for text in inputs:
-        for source in _expand(text):
-            sources.setdefault(source.path.resolve(), source)
-    return list(sources.values())
-
-
 def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig) -> list[Targets]:
     """Decide the targets of every input and check that all of them can be written.
 
     One input file goes to the very files named, or into folders where a folder is named; several inputs go into
     folders. Raises UsageError or OutputError, before anything is computed.
     """
-    single = len(sources) == 1 and len(inputs) == 1 and Path(inputs[0]).is_file()
+    single = len(sources) == 1 and len(inputs) == 1 and (bool(sources[0].pictures) or Path(inputs[0]).is_file())
     targets = [_targets(source, config, single=single) for source in sources]
     _check_distinct(targets)
     if config.annotations is not None or config.frames is not None:
@@ -128,31 +109,6 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
     if config.annotations is not None:
         config.annotations.check()
     return targets
-
-
-def _expand(text: str) -> list[Source]:
-    if not text:  # Path("") would be the working directory
-        raise MissingInputError("an input is empty", hint="check the shell variable that it came from")
-    path = Path(text)
-    if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_medium(file)]
-        if not files:
-            raise MissingInputError(f"no pictures or videos in the folder {path}", hint="check the path")
-        return [Source(path=file, place=file.relative_to(path).with_suffix("")) for file in files]
-    if path.exists():
-        return [Source(path=path, place=Path(path.stem))]
-    if any(character in text for character in GLOB_CHARACTERS):
-        anchor = Path(path.anchor) if path.is_absolute() else Path()
-        pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
-        files = [file for file in sorted(anchor.glob(pattern)) if file.is_file() and _is_medium(file)]
-        if files:
-            return [Source(path=file, place=Path(file.stem)) for file in files]
-        raise MissingInputError(f"no picture or video matches {text}", hint="quote the pattern, or give a folder")
-    raise MissingInputError(f"no such file or folder: {text}", hint="check the path")
-
-
-def _is_medium(path: Path) -> bool:
-    return (is_image(path) or is_video(path)) and not path.name.startswith(".")
 
 
 def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
@@ -171,6 +127,8 @@ def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
 def _name(source: Source, *, single: bool) -> PurePosixPath:
     """Name a picture as it is called, a video's frames after it; of several, each video has a folder."""
     place = PurePosixPath(source.place.as_posix())
+    if source.pictures:
+        return PurePosixPath(source.folder.as_posix())
     if source.is_picture:
         return place.with_name(place.name + source.path.suffix)
     return place if single else place / place.name
@@ -203,6 +161,8 @@ def _pictures(folder: Path | None, source: Source, *, single: bool) -> Path | No
         return None
     if source.is_picture:
         return folder / source.place.with_name(source.place.name + PICTURE_SUFFIX)
+    if source.pictures:
+        return folder / source.folder
     return folder if single else folder / source.place
 
 
@@ -224,7 +184,7 @@ def _check_part_files(targets: Sequence[Targets], config: OutputConfig) -> None:
     """Refuse outputs whose temporary file is an input, or a link to somebody's file, which writing would destroy."""
     annotations = None if config.annotations is None else config.annotations.path
     tables = [path for path in (config.records, annotations) if path is not None]
-    sources = {target.source.path.resolve() for target in targets}
+    sources = {path.resolve() for target in targets for path in (target.source.path, *target.source.pictures)}
     for file in (*(file for target in targets for file in target.files()), *tables):
         part = part_path(file)
         if part.is_symlink():
@@ -262,6 +222,8 @@ def _check_writable(target: Targets, overwrite: bool) -> None:
             _check_picture(place, source, overwrite)
         elif place.exists() and not place.is_dir():
             raise OutputError(f"expected a folder for a video's pictures, found a file: {place}")
+        elif target.source.pictures:
+            _check_sequence(target, place, overwrite)
         else:
             _check_no_pictures(place, overwrite)
 
@@ -284,14 +246,28 @@ def _check_no_pictures(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"the folder holds pictures already: {folder}", hint="add --overwrite, or choose another")
 
 
+def _check_sequence(target: Targets, folder: Path, overwrite: bool) -> None:
+    """Check the pictures that one product of a sequence will write, named as the frames are."""
+    owners: dict[str, Path] = {}
+    for index, picture in enumerate(target.source.pictures):
+        name = target.picture_name(index)
+        if (other := owners.setdefault(name, picture)) != picture:
+            raise UsageError(
+                f"{other} and {picture} would both write {folder / name}", hint="keep one of them in the folder"
+            )
+        _check_picture(folder / name, picture, overwrite)
+
+
 def _check_frames(target: Targets, overwrite: bool) -> None:
     first = target.frame_picture(0)
     assert target.frames is not None and first is not None, "frames are wanted"
     if target.frames.exists() and not target.frames.is_dir():
         raise OutputError(f"--frames-dir: expected a folder, found a file: {target.frames}")
-    if target.source.is_picture:
-        if not first.exists() or not first.samefile(target.source.path):
-            _check_picture(first, target.source.path, overwrite)
+    if target.source.is_picture or target.source.pictures:
+        for index, picture in enumerate(target.source.pictures or (target.source.path,)):
+            copy = target.frames / target.frame_name(index)
+            if not copy.exists() or not copy.samefile(picture):
+                _check_picture(copy, picture, overwrite)
     elif not overwrite and any(first.parent.glob(f"{escape(target.name.name)}_[0-9]*{PICTURE_SUFFIX}")):
         hint = "add --overwrite, or choose another"
         raise OutputError(f"the folder holds frames of this video already: {first.parent}", hint=hint)

@@ -1,4 +1,4 @@
-"""Segment one video or one picture: read -> predict -> write."""
+"""Segment one video: read -> predict -> write."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from itertools import count
 from typing import Any
 
 from endoseg_cli.annotations.writer import AnnotationWriter
-from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.field_of_view import FieldOfView
-from endoseg_cli.data.images import read_image
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.predicting import Passed, Predicting
 from endoseg_cli.inference.predictor import Predictor, Probability
-from endoseg_cli.inference.products import ProductStyle, VideoProducts, write_picture_products
+from endoseg_cli.inference.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.records import RecordsWriter
 from endoseg_cli.inference.refine import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.stages import Stages, StageSeconds
-from endoseg_cli.inference.views import ViewChoice, view_of_picture, view_of_video
+from endoseg_cli.inference.views import ViewChoice, view_of_video
 from endoseg_cli.video.reader import Frame, VideoReader
+from endoseg_cli.video.sequence import SequenceReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +36,8 @@ class SegmentConfig:
     """Second of the video to start at."""
     end: float | None = None
     """Second of the video to stop before."""
+    fps: float | None = None
+    """Frames per second of folders whose pictures are the frames of a video; None if they are stills."""
     every: int = 1
     """Predict every so many frames; the frames between keep the last mask, and refinement looks past them."""
     field_of_view: ViewChoice | None = None
@@ -133,16 +134,9 @@ def segment_video(
     """
     began = time.perf_counter()
     refiner = make_refiner(predictor, config.refine, config.mask.threshold)
-    reader = VideoReader(
-        targets.source.path,
-        start=config.start,
-        end=config.end,
-        rgb_size=predictor.input_size,
-        keep_planes=targets.overlay is not None,
-        picture_every=config.every if targets.frames is not None else None,
-    )
+    reader = _open(targets, predictor.input_size, config)
     try:
-        reader.crop = view_of_video(config.view(predictor), reader.info, config.start)
+        reader.crop = view_of_video(config.view(predictor), reader)
         seen = reader.crop or reader.info
         refiner.smallest_share = config.mask.min_area / max(seen.width * seen.height, 1)
         products = VideoProducts(
@@ -190,36 +184,28 @@ def segment_video(
     )
 
 
-def segment_picture(
-    targets: Targets,
-    predictor: Predictor,
-    style: ProductStyle,
-    config: SegmentConfig,
-    records: RecordsWriter | None = None,
-    annotations: AnnotationWriter | None = None,
-) -> Outcome:
-    """Segment a still picture."""
-    stages = StageSeconds()
-    began = time.perf_counter()
-    image = read_image(targets.source.path)
-    stages.read = time.perf_counter() - began
-    view = view_of_picture(config.view(predictor), image, targets.source.path)
-    seen = image if view is None else view.crop(image)
-    probability = predictor.predict([resize_frame(seen, predictor.input_size)])[0]
-    stages.predict = time.perf_counter() - began - stages.read
-    segmentation = segment(probability, image.shape[:2], config.mask, view)
-    write_picture_products(targets, image, segmentation, style, records, annotations)
-    seconds = time.perf_counter() - began
-    stages.write = seconds - stages.read - stages.predict
-    return Outcome(
-        targets=targets,
-        frames=1,
-        lesion_frames=int(segmentation.mask.any()),
-        seconds=seconds,
-        stages=stages,
-        damage=(),
-        warnings=(),
-        field_of_view=view,
+def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> VideoReader | SequenceReader:
+    source, keep_planes = targets.source, targets.overlay is not None
+    picture_every = config.every if targets.frames is not None else None
+    if not source.pictures:
+        return VideoReader(
+            source.path,
+            start=config.start,
+            end=config.end,
+            rgb_size=size,
+            keep_planes=keep_planes,
+            picture_every=picture_every,
+        )
+    assert config.fps is not None, "pictures are joined to a sequence by their rate"
+    return SequenceReader(
+        source.path,
+        source.pictures,
+        config.fps,
+        start=config.start,
+        end=config.end,
+        rgb_size=size,
+        keep_planes=keep_planes,
+        picture_every=picture_every,
     )
 
 
@@ -229,7 +215,7 @@ class _Writing:
     def __init__(
         self,
         products: VideoProducts,
-        reader: VideoReader,
+        reader: VideoReader | SequenceReader,
         config: SegmentConfig,
         on_progress: Callable[[Progress], None] | None,
         began: float,
@@ -257,13 +243,13 @@ class _Writing:
         return segment(probability, self._size, self._config.mask, self._view)
 
 
-def _numbered(reader: VideoReader, every: int) -> Iterator[tuple[Frame, bool]]:
+def _numbered(reader: VideoReader | SequenceReader, every: int) -> Iterator[tuple[Frame, bool]]:
     """Yield each frame and whether it is to be predicted."""
     for number, frame in zip(count(), reader, strict=False):
         yield frame, number % every == 0
 
 
-def _expected_frames(reader: VideoReader, config: SegmentConfig) -> int | None:
+def _expected_frames(reader: VideoReader | SequenceReader, config: SegmentConfig) -> int | None:
     """Return about how many frames there will be, from the header."""
     info = reader.info
     if config.start is None and config.end is None:

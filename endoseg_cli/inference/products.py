@@ -129,7 +129,7 @@ class VideoProducts:
         return found
 
     def _write_pictures(self, frame: Frame, segmentation: Segmentation) -> None:
-        name = f"{frame.index:06d}.png"
+        name = self._targets.picture_name(frame.index)
         self._pictures += 1
         if self._targets.mask_pictures is not None:
             write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names)

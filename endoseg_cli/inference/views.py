@@ -8,8 +8,8 @@ from typing import Literal
 from endoseg_cli.data.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.predictor import Pixels
-from endoseg_cli.video.field_of_view import find_in_video
-from endoseg_cli.video.info import VideoInfo
+from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.video.sequence import SequenceReader
 
 ViewChoice = FieldOfView | Literal["auto", "off"]
 
@@ -37,16 +37,16 @@ def view_of_picture(choice: ViewChoice, image: Pixels, path: Path) -> FieldOfVie
     return find_field_of_view(image) if choice == "auto" else _checked(choice, image.shape[:2], path)
 
 
-def view_of_video(choice: ViewChoice, info: VideoInfo, start: float | None) -> FieldOfView | None:
+def view_of_video(choice: ViewChoice, reader: VideoReader | SequenceReader) -> FieldOfView | None:
     """Return the one box of a video, None for all of it.
 
-    For auto the frames from `start` on are looked at. Raises UsageError for a box that leaves the frame.
+    For auto the frames from the reader's start on are looked at. Raises UsageError for a box that leaves the frame.
     """
     if choice == "off":
         return None
     if choice != "auto":
-        return _checked(choice, info.upright_size, info.path)
-    return find_in_video(info, start)
+        return _checked(choice, reader.info.upright_size, reader.info.path)
+    return reader.find_field_of_view()
 
 
 def _checked(box: FieldOfView, size: tuple[int, int], path: Path) -> FieldOfView:

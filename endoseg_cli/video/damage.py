@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(kw_only=True)
@@ -17,6 +17,8 @@ class Damage:
     """Whether the video ends earlier than its header says."""
     read_error: str | None = None
     """Why reading stopped before the end, if it did."""
+    unreadable_pictures: list[str] = field(default_factory=list)
+    """Of a sequence of pictures, why each one that could not be read was left out."""
     repaired_timestamps: int = 0
     """Frames whose timestamp was missing or not increasing; no damage by itself."""
     resized_frames: int = 0
@@ -25,7 +27,13 @@ class Damage:
     @property
     def found(self) -> bool:
         """Whether pictures are missing or damaged."""
-        return bool(self.damaged_packets or self.concealed_frames or self.truncated or self.read_error)
+        return bool(
+            self.damaged_packets
+            or self.concealed_frames
+            or self.truncated
+            or self.read_error
+            or self.unreadable_pictures
+        )
 
     def sentences(self) -> list[str]:
         """Say what was found, one short sentence each; empty for a healthy video."""
@@ -43,7 +51,9 @@ class Damage:
                 f"{_count(self.resized_frames, 'frame')} of another size, scaled to the first frame's",
             ),
         ]
-        return [sentence for present, sentence in facts if present]
+        return [sentence for present, sentence in facts if present] + [
+            f"left out: {why}" for why in self.unreadable_pictures
+        ]
 
 
 def _count(number: int, noun: str) -> str:

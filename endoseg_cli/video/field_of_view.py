@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Iterable
 
 from endoseg_cli.data.field_of_view import FieldOfView, believed_field_of_view
-from endoseg_cli.video.info import VideoInfo
-from endoseg_cli.video.reader import sample_frames
 from endoseg_cli.video.rotation import Pixels
 
 LOOKS_PER_SECOND = 2.0
@@ -16,18 +14,6 @@ LOOKS = 20
 """Frames with a box that can be believed after which a video is known: ten seconds."""
 LONGEST_LOOK = 60.0
 """Seconds after which looking ends, though most frames were dark."""
-
-
-def find_in_video(info: VideoInfo, start: float | None = None) -> FieldOfView | None:
-    """Return the box of a video, found from second `start` on, or None for the whole frame.
-
-    Opens the file once more; what can be read once only, such as a pipe, is taken whole.
-    """
-    if not info.path.is_file():
-        return None
-    began = (start or 0.0) + info.first_time
-    looks = sample_frames(info.path, LOOKS_PER_SECOND, start=start)
-    return vote((time - began, picture) for _, time, picture in looks)
 
 
 def vote(looks: Iterable[tuple[float, Pixels]]) -> FieldOfView | None:

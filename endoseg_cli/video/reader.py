@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-import av
 import numpy as np
 
 from endoseg_cli.data.augment import resize_frame
@@ -18,6 +17,7 @@ from endoseg_cli.errors import UsageError
 from endoseg_cli.video.convert import PictureConverter
 from endoseg_cli.video.damage import Damage
 from endoseg_cli.video.decoder import DecodedFrame, Decoder
+from endoseg_cli.video.field_of_view import LOOKS_PER_SECOND, vote
 from endoseg_cli.video.info import VideoInfo
 from endoseg_cli.video.planes import Planes
 from endoseg_cli.video.rotation import Pixels
@@ -74,7 +74,7 @@ class VideoReader:
         `Frame.picture` of every n-th frame from `start` on; `threads` are for decoding, 0 for one per core. Raises
         UsageError for an impossible range, MissingInputError and InputError if there is no video to read.
         """
-        _check_range(start, end)
+        check_range(start, end)
         self._decoder = Decoder(Path(path), threads=threads)
         self._rgb_size, self._keep_planes, self._picture_every = rgb_size, keep_planes, picture_every
         self._start, self._end = _ticks(start, self.info), _ticks(end, self.info)
@@ -97,6 +97,18 @@ class VideoReader:
         """The seconds, on the video's own clock, that `start` and `end` mean; None where there is no bound."""
         start, end = (None if pts is None else float(pts * self.info.time_base) for pts in (self._start, self._end))
         return start, end
+
+    def find_field_of_view(self) -> FieldOfView | None:
+        """Return the one box of the endoscope's picture, found from `start` on; None for the whole frame.
+
+        Opens the file once more; what can be read once only, such as a pipe, is taken whole.
+        """
+        if not self.info.path.is_file():
+            return None
+        start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
+        began = (start or 0.0) + self.info.first_time
+        looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start)
+        return vote((time - began, picture) for _, time, picture in looks)
 
     def __enter__(self) -> VideoReader:
         return self
@@ -128,21 +140,20 @@ class VideoReader:
         picture = decoded.picture
         wanted = self._picture_every is not None and number % self._picture_every == 0
         self.damage.resized_frames += (picture.width, picture.height) != (self.info.width, self.info.height)
+        full = self._converter.rgb(picture)
         return Frame(
             index=decoded.index,
             pts=decoded.pts,
             time_base=self.info.time_base,
             damaged=decoded.damaged,
-            rgb=self._rgb(picture),
+            rgb=self._rgb(full),
             planes=self._converter.planes(picture) if self._keep_planes else None,
-            picture=self._converter.rgb(picture) if wanted else None,
+            picture=full if wanted else None,
         )
 
-    def _rgb(self, picture: av.VideoFrame) -> Pixels:
-        if self.crop is None or (self.crop.height, self.crop.width) == self.info.upright_size:
-            return self._converter.rgb(picture, self._rgb_size)
-        # as training crops and resizes pictures
-        part = self.crop.crop(self._converter.rgb(picture))
+    def _rgb(self, full: Pixels) -> Pixels:
+        """Crop and resize as training and stills do, so that the same pixels give the same mask."""
+        part = full if self.crop is None else self.crop.crop(full)
         return np.ascontiguousarray(part if self._rgb_size is None else resize_frame(part, self._rgb_size))
 
 
@@ -172,7 +183,9 @@ def sample_frames(
             elapsed = (frame.pts - info.first_pts) * info.time_base
             if elapsed >= due:
                 due = (elapsed // interval + 1) * interval
-                yield frame.index, float(frame.pts * info.time_base), converter.rgb(frame.picture, size)
+                picture = converter.rgb(frame.picture)
+                shown = picture if size is None else resize_frame(picture, size)
+                yield frame.index, float(frame.pts * info.time_base), shown
 
 
 def converter_for(info: VideoInfo) -> PictureConverter:
@@ -180,7 +193,8 @@ def converter_for(info: VideoInfo) -> PictureConverter:
     return PictureConverter(width=info.width, height=info.height, rotation=info.rotation, fallback=info.colour)
 
 
-def _check_range(start: float | None, end: float | None) -> None:
+def check_range(start: float | None, end: float | None) -> None:
+    """Raise UsageError for a start before 0, or an end that is not after it."""
     if start is not None and not 0 <= start < float("inf"):
         raise UsageError(f"--start: expected seconds from 0 on, found {start}")
     if end is not None and not end > (start or 0):

@@ -9,8 +9,8 @@ import pytest
 from endoseg_cli.cli import console as console_module
 from endoseg_cli.cli.console import SegmentConsole, print_error
 from endoseg_cli.errors import InputError
-from endoseg_cli.inference.outputs import Source
 from endoseg_cli.inference.pipeline import Outcome, Progress
+from endoseg_cli.inference.sources import Source
 from endoseg_cli.inference.stages import StageSeconds
 from tests.inference.brightness import targets_for
 

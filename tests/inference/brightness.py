@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.inference.masks import BinaryMask
-from endoseg_cli.inference.outputs import Source, Targets
+from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.overlay import OverlayConfig
 from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
 from endoseg_cli.inference.products import ProductStyle
+from endoseg_cli.inference.sources import Source
 from tests.networks.tiny import tiny_bundle
 from tests.video.rendering import Picture
 

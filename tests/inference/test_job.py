@@ -11,10 +11,12 @@ import pytest
 from endoseg_cli.data.images import write_png
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, OutputError
 from endoseg_cli.inference.job import JobResult, run_job
-from endoseg_cli.inference.outputs import OutputConfig, Source
+from endoseg_cli.inference.outputs import OutputConfig
 from endoseg_cli.inference.overlay import OverlayConfig
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig
 from endoseg_cli.inference.predictor import Predictor
+from endoseg_cli.inference.sources import Source
+from endoseg_cli.inference.stages import StageSeconds
 from tests.inference.brightness import BrightnessPredictor, decode, disc_picture
 from tests.video.rendering import Clip
 
@@ -36,6 +38,15 @@ class Listener:
 
     def finished(self, outcome: Outcome) -> None:
         self.heard.append(f"finished {outcome.targets.source.path.name}")
+
+    def started_pictures(self, count: int) -> None:
+        self.heard.append(f"started {count} pictures")
+
+    def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
+        self.heard.append(f"finished {len(outcomes)} pictures")
+
+    def stopped_pictures(self, done: int, total: int) -> None:
+        self.heard.append(f"stopped after {done} of {total} pictures")
 
     def failed(self, source: Source, error: EndosegError) -> None:
         self.heard.append(f"failed {source.path.name}")
@@ -92,7 +103,7 @@ def test_one_input_that_fails_does_not_stop_the_others(inputs: Path, tmp_path: P
     result = run([inputs], listener, masks=tmp_path / "out")
     assert result.damaged and [source.path.name for source, _ in result.failures] == ["aa.mp4", "ab.png"]
     assert all(isinstance(error, InputError) for _, error in result.failures)
-    assert listener.heard.count("failed aa.mp4") == 1 and listener.heard[-1] == "finished b.png"
+    assert listener.heard.count("failed aa.mp4") == 1 and listener.heard[-1] == "finished 1 pictures"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.png"]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from endoseg_cli.errors import EndosegError, MissingInputError, OutputError, UsageError
-from endoseg_cli.inference.outputs import OutputConfig, Targets, check_class_folders, find_sources, plan
+from endoseg_cli.inference.outputs import OutputConfig, Targets, check_class_folders, plan
+from endoseg_cli.inference.sources import find_sources
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from endoseg_cli.data.images import read_image, write_png
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.masks import MaskConfig
-from endoseg_cli.inference.pipeline import Progress, SegmentConfig, segment_picture, segment_video
+from endoseg_cli.inference.pipeline import Progress, SegmentConfig, segment_video
 from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
+from endoseg_cli.inference.stills import segment_picture
 from endoseg_cli.video.reader import VideoReader
 from tests.inference.brightness import (
     SIZE,

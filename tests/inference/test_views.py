@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.data.images import read_image, write_png
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.pipeline import SegmentConfig, segment_picture, segment_video
+from endoseg_cli.inference.pipeline import SegmentConfig, segment_video
 from endoseg_cli.inference.predictor import Predictor
+from endoseg_cli.inference.stills import segment_picture
 from endoseg_cli.inference.views import parse_view, view_of_picture
 from endoseg_cli.networks.bundle import Bundle
 from endoseg_cli.video.field_of_view import LONGEST_LOOK, LOOKS, vote

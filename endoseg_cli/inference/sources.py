@@ -1,0 +1,91 @@
+"""What there is to segment: videos, pictures, and pictures that belong together as the frames of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from endoseg_cli.data.images import is_image, is_video
+from endoseg_cli.data.validation_split import natural_key
+from endoseg_cli.errors import MissingInputError, UsageError
+
+GLOB_CHARACTERS = "*?["
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One input of a job."""
+
+    path: Path
+    """The file; of a sequence of pictures their folder."""
+    place: Path
+    """Its path below the folder it was found in, without suffix: where its outputs go below their folders."""
+    pictures: tuple[Path, ...] = ()
+    """The pictures of a sequence, in order; empty for a file."""
+    folder: Path = Path()
+    """Where a sequence lies below the folder it was found in."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a still picture."""
+        return not self.pictures and is_image(self.path)
+
+
+def find_sources(inputs: Sequence[str], *, sequences: bool = False) -> list[Source]:
+    """Return the pictures and videos that files, folders (searched through) and globs stand for, each once.
+
+    With `sequences`, the pictures of each folder are one source, in the natural order of their names. Raises
+    MissingInputError for an input that does not exist, or holds or matches nothing to segment, and UsageError for
+    `sequences` where there are no pictures.
+    """
+    found: dict[Path, Source] = {}
+    for text in inputs:
+        for source in _joined(text) if sequences else _expand(text):
+            found.setdefault(source.path.resolve(), source)
+    sources = list(found.values())
+    if sequences and not any(source.pictures for source in sources):
+        raise UsageError("--fps is for folders of pictures, and the inputs hold none", hint="leave it out")
+    return sources
+
+
+def _expand(text: str) -> list[Source]:
+    if not text:  # Path("") would be the working directory
+        raise MissingInputError("an input is empty", hint="check the shell variable that it came from")
+    path = Path(text)
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_medium(file)]
+        if not files:
+            raise MissingInputError(f"no pictures or videos in the folder {path}", hint="check the path")
+        return [Source(path=file, place=file.relative_to(path).with_suffix("")) for file in files]
+    if path.exists():
+        return [Source(path=path, place=Path(path.stem))]
+    if any(character in text for character in GLOB_CHARACTERS):
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
+        files = [file for file in sorted(anchor.glob(pattern)) if file.is_file() and _is_medium(file)]
+        if files:
+            return [Source(path=file, place=Path(file.stem)) for file in files]
+        raise MissingInputError(f"no picture or video matches {text}", hint="quote the pattern, or give a folder")
+    raise MissingInputError(f"no such file or folder: {text}", hint="check the path")
+
+
+def _joined(text: str) -> list[Source]:
+    """Return what one input stands for, the pictures of each folder joined."""
+    sources: list[Source] = []
+    folders: dict[Path, list[Source]] = {}
+    for source in _expand(text):
+        if source.is_picture:
+            folders.setdefault(source.path.parent, []).append(source)
+        else:
+            sources.append(source)
+    for folder, members in folders.items():
+        below = members[0].place.parent
+        name = below if below.name else Path(folder.resolve().name or "sequence")
+        pictures = tuple(sorted((member.path for member in members), key=lambda path: natural_key(path.name)))
+        sources.append(Source(path=folder, place=name, pictures=pictures, folder=below))
+    return sources
+
+
+def _is_medium(path: Path) -> bool:
+    return (is_image(path) or is_video(path)) and not path.name.startswith(".")

@@ -1,0 +1,126 @@
+"""Segment still pictures in batches: reading, predicting and writing go on at the same time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from endoseg_cli.annotations.writer import AnnotationWriter
+from endoseg_cli.data.augment import resize_frame
+from endoseg_cli.data.field_of_view import FieldOfView
+from endoseg_cli.data.images import read_image
+from endoseg_cli.errors import EndosegError
+from endoseg_cli.inference.masks import segment
+from endoseg_cli.inference.outputs import Targets
+from endoseg_cli.inference.pipeline import Outcome, SegmentConfig
+from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
+from endoseg_cli.inference.products import ProductStyle, write_picture_products
+from endoseg_cli.inference.records import RecordsWriter
+from endoseg_cli.inference.stages import Stages, StageSeconds
+from endoseg_cli.inference.views import view_of_picture
+
+
+@dataclass(kw_only=True, eq=False)
+class _Still:
+    """A picture on its way; after an error only that and the targets count."""
+
+    targets: Targets
+    image: Pixels | None = None
+    view: FieldOfView | None = None
+    small: Pixels | None = None
+    probability: Probability | None = None
+    error: EndosegError | None = None
+
+
+def segment_pictures(
+    targets: Sequence[Targets],
+    predictor: Predictor,
+    style: ProductStyle,
+    config: SegmentConfig,
+    records: RecordsWriter | None = None,
+    annotations: AnnotationWriter | None = None,
+    *,
+    on_done: Callable[[Outcome], None],
+    on_failed: Callable[[Targets, EndosegError], None],
+) -> StageSeconds:
+    """Segment still pictures; each is told to `on_done` or `on_failed` in order, in the writing thread.
+
+    A picture that cannot be read or written does not stop the others; what the device or a bug raises does. Each
+    outcome's seconds are those since the one before it. Returns how long each stage was busy.
+    """
+    view = config.view(predictor)
+    last = time.perf_counter()
+
+    def read() -> Iterator[_Still]:
+        for target in targets:
+            still = _Still(targets=target)
+            try:
+                still.image = read_image(target.source.path)
+                still.view = view_of_picture(view, still.image, target.source.path)
+            except EndosegError as error:
+                still.error = error
+            else:
+                seen = still.image if still.view is None else still.view.crop(still.image)
+                still.small = resize_frame(seen, predictor.input_size)
+            yield still
+
+    def predict(batch: Sequence[_Still]) -> Sequence[_Still]:
+        pictures = [still.small for still in batch if still.small is not None]
+        maps = iter(predictor.predict(pictures) if pictures else ())
+        for still in batch:
+            if still.small is not None:
+                still.probability = next(maps)
+        return batch
+
+    def write(still: _Still) -> None:
+        nonlocal last
+        lesion = False
+        if still.error is None:
+            assert still.image is not None and still.probability is not None
+            segmentation = segment(still.probability, still.image.shape[:2], config.mask, still.view)
+            lesion = bool(segmentation.mask.any())
+            try:
+                write_picture_products(still.targets, still.image, segmentation, style, records, annotations)
+            except EndosegError as error:
+                still.error = error
+        if still.error is not None:
+            on_failed(still.targets, still.error)
+            return
+        began, last = last, time.perf_counter()
+        on_done(
+            Outcome(
+                targets=still.targets,
+                frames=1,
+                lesion_frames=int(lesion),
+                seconds=last - began,
+                stages=StageSeconds(),
+                damage=(),
+                warnings=(),
+                field_of_view=still.view,
+            )
+        )
+
+    stages = Stages(read(), predict, write, batch_size=predictor.batch_size)
+    stages.run()
+    return stages.seconds
+
+
+def segment_picture(
+    targets: Targets,
+    predictor: Predictor,
+    style: ProductStyle,
+    config: SegmentConfig,
+    records: RecordsWriter | None = None,
+    annotations: AnnotationWriter | None = None,
+) -> Outcome:
+    """Segment one still picture; raises what is wrong with it."""
+    outcomes: list[Outcome] = []
+
+    def fail(_: Targets, error: EndosegError) -> None:
+        raise error
+
+    stages = segment_pictures(
+        [targets], predictor, style, config, records, annotations, on_done=outcomes.append, on_failed=fail
+    )
+    return replace(outcomes[0], stages=stages)
