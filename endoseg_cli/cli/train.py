@@ -30,7 +30,9 @@ DATA_SETTINGS = (
     "seed",
 )
 NOT_SETTINGS = ("out", "resume", "config", "recipe", "device", "tensorboard")
-WITH_RESUME = ("resume", "device", "tensorboard")
+PLACES = ("labeled", "negatives", "unlabeled", "val", "val_from", "split", "root", "cache")
+LONGER = ("max_steps", "epochs", "max_time")
+WITH_RESUME = ("resume", "device", "tensorboard", *PLACES, *LONGER)
 
 
 def train(
@@ -61,7 +63,10 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN", help="Go on with a run where it stopped, with its own settings.", rich_help_panel=RUN
+            metavar="RUN",
+            help="Go on with a run where it stopped, with its own settings. --labeled, --unlabeled, ... say where its"
+            " data lie now; a larger --max-steps, --epochs or --max-time makes it longer.",
+            rich_help_panel=RUN,
         ),
     ] = None,
     config: Annotated[
@@ -195,7 +200,10 @@ def train(
         int | None, typer.Option(help="Steps to train, in place of epochs.", rich_help_panel=SCHEDULE)
     ] = None,
     max_time: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Train at most so long: 90s, 45m, 2h.", rich_help_panel=SCHEDULE)
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Train at most so long, both stages: 90s, 45m, 2h.", rich_help_panel=SCHEDULE
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -290,7 +298,13 @@ def train(
     if resume is not None:
         check_alone(given, WITH_RESUME)
         with TrainConsole(resume, quiet=not leads) as console:
-            path = resume_training(resume, options=options, listener=console.listener)
+            path = resume_training(
+                resume,
+                places={name: given[name] for name in PLACES if name in given},
+                longer={name: value for name, value in _training(given).items() if name in LONGER},
+                options=options,
+                listener=console.listener,
+            )
     else:
         if out is None:
             raise UsageError("expected --out RUN or --resume RUN, found neither", hint="such as --out runs/first")

@@ -99,12 +99,16 @@ class TrainConsole:
     def _show(self, bar: Progress, record: StepRecord) -> None:
         if self._task is None:
             self._task = bar.add_task("", total=record.total_steps, completed=record.step - 1)
-        bar.update(self._task, completed=record.step, description=f"epoch {record.epoch:.1f}  {_losses(record.values)}")
+        shown = f"epoch {record.epoch:.1f}  {_losses(record.values)}"
+        bar.update(self._task, total=record.total_steps, completed=record.step, description=shown)
 
     def _time_left(self, record: StepRecord) -> float | None:
         # Reading the data and the first step say nothing about how long the others take.
         done = record.step - (self._first_step or record.step)
-        return (time.monotonic() - self._began) / done * (record.total_steps - record.step) if done else None
+        by_steps = (time.monotonic() - self._began) / done * (record.total_steps - record.step) if done else None
+        if record.seconds_left is None or by_steps is None:
+            return record.seconds_left if by_steps is None else by_steps
+        return min(by_steps, record.seconds_left)
 
 
 def validation_table(record: ValidationRecord) -> Table:
@@ -145,7 +149,8 @@ def corrective_line(record: CorrectiveRecord) -> str:
 
 def _step_line(record: StepRecord, seconds_left: float | None) -> str:
     left = "" if seconds_left is None else f", {_duration(seconds_left)} left"
-    return f"step {record.step} of {record.total_steps}: {_losses(record.values)}{left}"
+    about = "" if record.seconds_left is None else "about "
+    return f"step {record.step} of {about}{record.total_steps}: {_losses(record.values)}{left}"
 
 
 def _losses(values: Mapping[str, float]) -> str:

@@ -21,7 +21,7 @@ from endoseg_cli.training.corrective_clips import FrozenNetworks
 from endoseg_cli.training.corrective_config import CorrectiveSources, CorrectiveTrainConfig
 from endoseg_cli.training.corrective_learner import CorrectiveLearner
 from endoseg_cli.training.corrective_sources import ClipSources, gather_clip_sources, make_clips
-from endoseg_cli.training.corrective_training import CorrectiveTrainer
+from endoseg_cli.training.corrective_training import BEST, CorrectiveTrainer
 from endoseg_cli.training.corrective_validation import CorrectiveScores
 from endoseg_cli.training.curves import CORRECTIVE_PANELS, write_curves
 from endoseg_cli.training.distributed import Ranks, with_ranks
@@ -34,7 +34,8 @@ from endoseg_cli.training.run_folder import (
     CURVES_SECONDS,
     METRICS_FILE,
     MODEL_FILE,
-    prepare_folder,
+    held,
+    new_folder,
 )
 from endoseg_cli.training.trainer import LAST
 
@@ -107,7 +108,11 @@ def train_corrective(
     size = config.size or bundle.card.input_size
     frozen = FrozenNetworks(bundle.networks, bundle.card, device)
     predicting = frozen if predictor is None else FrozenNetworks(predictor.networks, predictor.card, device)
+    began = time.monotonic()
     data = make_clips(sources, config, size, predicting, listener.on_note)
+    if config.max_time is not None:
+        spent = time.monotonic() - began
+        config = replace(config, max_time=ranks.lead(max(config.max_time - spent, 1e-3)))
     learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), frozen, device=device, ranks=ranks)
     if bundle.corrective is not None and bundle.corrective.config == learner.network.config:
         learner.network.load_state_dict(bundle.corrective.state_dict())
@@ -122,6 +127,12 @@ def train_corrective(
     if ranks.leads:
         writer.draw()
     return _with_best(bundle, trainer, data_size=(len(data.training), len(data.validation)))
+
+
+def forget_corrective(folder: Path) -> None:
+    """Remove the checkpoints of a corrective network whose frozen networks have trained on since."""
+    for name in (LAST, BEST):
+        (folder / name).unlink(missing_ok=True)
 
 
 class _Writer:
@@ -177,13 +188,25 @@ def _run(
     *,
     resume: bool,
 ) -> Path:
-    listener = listener or RunListener()
+    with held(folder, ranks) if resume else new_folder(folder, ranks):
+        return _train(sources, config, folder, device, ranks, listener or RunListener(), resume=resume)
+
+
+def _train(
+    sources: CorrectiveSources,
+    config: CorrectiveTrainConfig,
+    folder: Path,
+    device: torch.device,
+    ranks: Ranks,
+    listener: RunListener,
+    *,
+    resume: bool,
+) -> Path:
     bundle = load_bundle(resolve_weights(sources.weights))
     predictor = None if sources.predictor is None else load_bundle(resolve_weights(sources.predictor))
     found = gather_clip_sources(sources, config.seed)
     digest = data_digest(found.as_data())
     if not resume:
-        prepare_folder(folder, ranks)
         if ranks.leads:
             record = {"versions": versions(), "processes": ranks.size, "data_digest": digest}
             write_corrective_config(folder, sources, config, record)

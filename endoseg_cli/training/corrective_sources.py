@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from endoseg_cli.data.clips import (
@@ -105,7 +106,8 @@ def make_clips(
 ) -> CorrectiveData:
     """Make the clips of a run and predict their frames; frames of unlabelled video that are not trusted are left out.
 
-    `tell` hears what takes its time. Raises InputError if no clip is left to train or validate on.
+    `tell` hears what takes its time. With --max-time, no more stills become clips than fit into CLIP_SHARE of it.
+    Raises InputError if no clip is left to train or validate on.
     """
     shape = ClipShape(frames=config.clip_frames, size=size, seed=config.seed, crop=frozen.crop)
 
@@ -117,6 +119,11 @@ def make_clips(
 
     training: list[Clip] = []
     validation: list[Clip] = []
+    if config.max_time is not None and sources.stills:
+        began = time.monotonic()
+        frozen.add_predictions(next(iter(still_clips(sources.stills, 1, shape, "training"))))
+        fitting = round(config.max_time * CLIP_SHARE / (time.monotonic() - began))
+        config = replace(config, clips=min(config.clips, max(fitting, FEWEST_CLIPS)))
     if sources.stills:
         training += predict("labelled stills", still_clips(sources.stills, config.clips, shape, "training"))
     if sources.val:
@@ -137,6 +144,10 @@ def make_clips(
 
 
 UNLABELED = "unlabelled video"
+CLIP_SHARE = 0.4
+"""Most of --max-time that making clips of stills takes."""
+FEWEST_CLIPS = 8
+"""Clips that are made however little time there is."""
 
 
 def _moving(

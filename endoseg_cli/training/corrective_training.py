@@ -21,6 +21,7 @@ from endoseg_cli.training.corrective_validation import validate_corrective
 from endoseg_cli.training.corrective_windows import Windows, validation_windows
 from endoseg_cli.training.memory import is_out_of_memory
 from endoseg_cli.training.records import CorrectiveRecord, RunListener, StepRecord
+from endoseg_cli.training.schedule import fitting_steps
 from endoseg_cli.training.statistics import RunningMeans
 from endoseg_cli.training.trainer import LAST
 
@@ -67,6 +68,7 @@ class CorrectiveTrainer:
         self.step = 0
         self.seconds = 0.0
         self.best = -math.inf
+        self._validation_seconds = 0.0
         self.means = RunningMeans()
         cv2.setNumThreads(1)
 
@@ -79,6 +81,8 @@ class CorrectiveTrainer:
             self._tell_step(values)
             if self.step % self.config.validate_every == 0:
                 self.validate()
+                self._validation_seconds = time.monotonic() - began - self.seconds
+                self.seconds = time.monotonic() - began
         if self.means.counts:  # steps since the last validation
             self.validate()
 
@@ -162,8 +166,11 @@ class CorrectiveTrainer:
         return cosine * min((step + 1) / RISE_STEPS, 1.0)
 
     def _is_over(self) -> bool:
+        """Return whether the run ends before the next step; a last validation must fit into --max-time."""
         limit = self.config.max_time
-        return self.step >= self.config.max_steps or (limit is not None and self._clock() >= limit)
+        if limit is None or not self.step:
+            return self.step >= self.config.max_steps
+        return self.step >= self.config.max_steps or self._clock() + self._validation_seconds >= limit
 
     def _clock(self) -> float:
         return self.learner.ranks.lead(self.seconds)
@@ -172,10 +179,11 @@ class CorrectiveTrainer:
         self.listener.on_step(
             StepRecord(
                 step=self.step,
-                total_steps=self.config.max_steps,
+                total_steps=fitting_steps(self.step, self.seconds, self.config.max_time, self.config.max_steps),
                 epoch=self.step / self.steps_per_epoch,
                 learning_rate=self.learning_rate(self.step - 1),
                 values=values,
+                seconds_left=None if self.config.max_time is None else max(self.config.max_time - self.seconds, 0.0),
             )
         )
 

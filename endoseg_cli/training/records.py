@@ -15,13 +15,15 @@ class StepRecord:
     step: int
     """Number of the step, from 1."""
     total_steps: int
-    """Steps of the whole run."""
+    """Steps of the whole run; under --max-time about as many as will fit."""
     epoch: float
     """Passes over the training frames so far."""
     learning_rate: float
     """Learning rate of the step."""
     values: Mapping[str, float]
     """Every term of the loss, named `<term>_<network>`, and every statistic."""
+    seconds_left: float | None = None
+    """What is left of --max-time, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,13 @@ from endoseg_cli.networks.unet import UNet
 from endoseg_cli.training.config import TrainConfig
 from endoseg_cli.training.config_file import build_config, read_config, read_record, write_config
 from endoseg_cli.training.corrective_config import CorrectiveTrainConfig
-from endoseg_cli.training.corrective_run import corrective_gain, train_corrective
+from endoseg_cli.training.corrective_run import corrective_gain, forget_corrective, train_corrective
 from endoseg_cli.training.corrective_sources import ClipSources
 from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
 from endoseg_cli.training.learner import Start
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import RunListener
-from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, prepare_folder
-from endoseg_cli.training.schedule import make_schedule
+from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
 from endoseg_cli.training.tensorboard import check_tensorboard
 from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
 
@@ -39,6 +38,10 @@ CORRECTIVE_FOLDER = "corrective"
 """Folder of stage two within the run folder."""
 CORRECTIVE_STEPS = 1000
 """Most steps of stage two unless asked otherwise."""
+FEWEST_SECONDS = 1.0
+"""What stage two gets of --max-time where stage one left nothing."""
+FINISHED = "finished"
+"""What the record in config.yaml says about a run that has come to its end."""
 CLIPS_PER_STEP = 4
 """Clips that stage two makes for each of its steps at most, so that short runs stay short."""
 
@@ -71,14 +74,24 @@ def run_training(
     options, listener = options or RunOptions(), listener or RunListener()
     return with_ranks(
         resolve_device(options.device),
-        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, resume=False),
+        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, None),
     )
 
 
-def resume_training(folder: Path, *, options: RunOptions | None = None, listener: RunListener | None = None) -> Path:
+def resume_training(
+    folder: Path,
+    *,
+    places: Mapping[str, Any] | None = None,
+    longer: Mapping[str, Any] | None = None,
+    options: RunOptions | None = None,
+    listener: RunListener | None = None,
+) -> Path:
     """Go on with the run in `folder` where its last checkpoint is, with the settings in its config.yaml.
 
-    Raises UsageError if there is nothing to resume, InputError if the data are not those that the run began with.
+    `places` are settings of SourcesConfig that say where the same data lie now, `longer` larger epochs, max_steps or
+    max_time of TrainConfig; config.yaml is written anew with both. A finished run is left as it is unless it is made
+    longer. Raises UsageError if there is nothing to resume, or nothing longer about `longer`, InputError if the data
+    are not those that the run began with.
     """
     options, listener = options or RunOptions(), listener or RunListener()
     if not (folder / LAST).is_file() or not (folder / CONFIG_FILE).is_file():
@@ -87,12 +100,48 @@ def resume_training(folder: Path, *, options: RunOptions | None = None, listener
             hint="check the path; a run that wrote no checkpoint yet is begun anew",
         )
     settings = read_config(folder / CONFIG_FILE)
-    sources = build_config(SourcesConfig, settings["data"], "data.")
-    config = build_config(TrainConfig, settings["training"], "training.")
+    places, longer = dict(places or {}), dict(longer or {})
+    was = build_config(TrainConfig, settings["training"], "training.")
+    config = build_config(TrainConfig, {**settings["training"], **longer}, "training.")
+    _check_longer(was, longer)
+    finished = read_record(folder / CONFIG_FILE).get(FINISHED)
+    if finished is not None and not longer and (folder / MODEL_FILE).is_file():
+        listener.on_note(
+            f"finished: {folder} has trained all its {finished['steps']} steps; --max-steps, --epochs or"
+            " --max-time make it longer"
+        )
+        return folder / MODEL_FILE
+    sources = build_config(SourcesConfig, {**settings["data"], **places}, "data.")
+    resumption = Resumption(is_moved=bool(places), is_longer=bool(longer), was_finished=finished is not None)
     return with_ranks(
         resolve_device(options.device),
-        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, resume=True),
+        lambda ranks, device: _run(sources, config, folder, device, ranks, options, listener, resumption),
     )
+
+
+def _check_longer(was: TrainConfig, longer: Mapping[str, Any]) -> None:
+    for name, value in longer.items():
+        before = getattr(was, name)
+        if before is not None and value <= before:
+            shown = f"{before:g} s" if name == "max_time" else str(before)
+            raise UsageError(
+                f"--{name.replace('_', '-')}: expected more than the run's own {shown} to make it longer, found"
+                f" {value:g}"
+            )
+        if name == "epochs" and was.max_steps is not None:
+            raise UsageError("--epochs: the run counts steps", hint=f"give --max-steps, more than {was.max_steps}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """What is new about a run that goes on."""
+
+    is_moved: bool = False
+    """Its data are named anew."""
+    is_longer: bool = False
+    """It gets more steps or time."""
+    was_finished: bool = False
+    """It had come to its end."""
 
 
 def _run(
@@ -103,19 +152,30 @@ def _run(
     ranks: Ranks,
     options: RunOptions,
     listener: RunListener,
-    *,
-    resume: bool,
+    resumption: Resumption | None,
 ) -> Path:
     _check_ranks(config, ranks)
     listener = listener if ranks.leads else RunListener()
     if options.tensorboard:
         check_tensorboard()
-    if not resume:
-        prepare_folder(folder, ranks)
+    with new_folder(folder, ranks) if resumption is None else held(folder, ranks):
+        return _train(sources, config, folder, device, ranks, options, listener, resumption)
+
+
+def _train(
+    sources: SourcesConfig,
+    config: TrainConfig,
+    folder: Path,
+    device: torch.device,
+    ranks: Ranks,
+    options: RunOptions,
+    listener: RunListener,
+    resumption: Resumption | None,
+) -> Path:
     if not ranks.leads:
         ranks.wait()  # for the first process, which decodes videos and fetches weights that the others then find
     found = _gather(sources, listener)
-    start = None if resume else _start_weights(config)
+    start = _start_weights(config) if resumption is None else None
     if ranks.leads:
         ranks.wait()
     trainer = Trainer(
@@ -127,11 +187,17 @@ def _run(
         start=start,
         listener=RunListener(on_warning=listener.on_warning, on_step=listener.on_step),
     )
-    if resume:
+    if resumption is not None:
         _check_data_unchanged(folder, found)
-        trainer.resume()
-    elif ranks.leads:
-        write_config(folder / CONFIG_FILE, sources, config, _record(found, config, ranks))
+        trainer.resume(extended=resumption.is_longer)
+        if resumption.is_longer and trainer.is_over():
+            raise UsageError(f"{folder} ended after {trainer.step} steps, which no more time or steps changes")
+        if resumption.was_finished and ranks.leads:
+            forget_corrective(folder / CORRECTIVE_FOLDER)
+    _warn_of_warm_up(trainer, listener)
+    record = _record(found, trainer, ranks)
+    if ranks.leads and (resumption is None or resumption.is_moved or resumption.is_longer):
+        write_config(folder / CONFIG_FILE, sources, config, record)
         write_split(folder / SPLIT_FILE, Split(labeled=found.labeled, unlabeled=found.unlabeled, val=found.val))
     if ranks.leads:
         with RunFolder(folder, trainer, listener, tensorboard=options.tensorboard) as writer:
@@ -140,6 +206,7 @@ def _run(
     else:
         trainer.fit()
     ranks.wait()  # for the first process, which writes the best weights
+    _warn_of_unused(trainer, listener)
     bundle = _make_bundle(trainer, folder, found)
     if ranks.leads:
         save_bundle(bundle, folder / MODEL_FILE)
@@ -147,8 +214,34 @@ def _run(
         bundle = _stage_two(bundle, trainer, sources, found, folder, listener)
         if ranks.leads:
             save_bundle(bundle, folder / MODEL_FILE)
+    if ranks.leads:
+        ended = {"steps": trainer.step, "seconds": round(trainer.seconds, 1)}
+        write_config(folder / CONFIG_FILE, sources, config, {**_record(found, trainer, ranks, record), FINISHED: ended})
     ranks.wait()
     return folder / MODEL_FILE
+
+
+def _warn_of_warm_up(trainer: Trainer, listener: RunListener) -> None:
+    schedule = trainer.schedule
+    if schedule.unlabeled and schedule.warm_up_steps >= schedule.total_steps:
+        listener.on_warning(
+            f"no unlabelled frame will be used: the warm-up of {schedule.warm_up_steps} steps is as long as the run;"
+            " lower --warm-up-steps, or train longer"
+        )
+
+
+def _warn_of_unused(trainer: Trainer, listener: RunListener) -> None:
+    """Say how many unlabelled frames the run came to use, if not all of them."""
+    count = trainer.data.unlabeled_count
+    used = max(trainer.step - trainer.schedule.warm_up_steps, 0) * trainer.config.frames_unlabeled
+    if not trainer.schedule.unlabeled or used >= count:
+        return
+    found = (
+        f"none of the {count} unlabelled frames was" if not used else f"only {used} of {count} unlabelled frames were"
+    )
+    listener.on_warning(
+        f"{found} used: the run ended after {trainer.step} steps; give it more --max-time or --max-steps"
+    )
 
 
 def _stage_two(
@@ -162,7 +255,9 @@ def _stage_two(
         own.mkdir(exist_ok=True)
     resume = trainer.ranks.lead((own / LAST).is_file())
     clips = ClipSources(stills=found.labeled, val=found.val, videos=tuple(find_videos(sources.unlabeled)))
+    limit = trainer.config.max_time
     config = CorrectiveTrainConfig(
+        max_time=None if limit is None else max(limit - trainer.seconds, FEWEST_SECONDS),
         max_steps=steps,
         clips=min(CorrectiveTrainConfig.clips, steps * CLIPS_PER_STEP),
         batch_size=CorrectiveTrainConfig.batch_size * trainer.ranks.size,
@@ -271,15 +366,17 @@ def _start_weights(config: TrainConfig) -> Start | None:
     return start
 
 
-def _record(found: DataSources, config: TrainConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
-    schedule = make_schedule(config, labeled=len(found.labeled) + len(found.negatives), unlabeled=len(found.unlabeled))
-    resolved = {name: value for name, value in asdict(schedule).items() if name != "config"}
+def _record(
+    found: DataSources, trainer: Trainer, ranks: Ranks = ALONE, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what the run is made of; data that were read already, `before`, are not read again."""
+    resolved = {name: value for name, value in asdict(trainer.schedule).items() if name != "config"}
     frames = {name: len(getattr(found, name)) for name in ("labeled", "negatives", "unlabeled", "val")}
     return {
         "versions": versions(),
         "processes": ranks.size,
         "frames": frames,
-        "data_digest": data_digest(found),
+        "data_digest": data_digest(found) if before is None else before["data_digest"],
         "schedule": resolved,
     }
 

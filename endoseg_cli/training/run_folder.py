@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from endoseg_cli.data.sources import SPLIT_OF_A_RUN
 from endoseg_cli.errors import OutputError
+from endoseg_cli.locks import lock
 from endoseg_cli.networks.models import MODEL_OF_A_RUN
 from endoseg_cli.training.curves import write_curves
 from endoseg_cli.training.distributed import Ranks
@@ -24,13 +27,36 @@ MODEL_FILE = MODEL_OF_A_RUN
 METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"
 SAMPLE_FILE = "sample.png"
+LOCK_FILE = ".lock"
 CURVES_SECONDS = 30.0
 """The curves are drawn anew this often at most, and at the end: drawing takes about a second."""
 
 
+@contextmanager
+def new_folder(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Make the run folder and hold its lock; one that is still empty when the block fails is removed.
+
+    Raises OutputError if it is taken or cannot be made.
+    """
+    prepare_folder(folder, ranks)
+    try:
+        with held(folder, ranks):
+            yield
+    except BaseException:
+        if ranks.leads:
+            with suppress(OSError):
+                folder.rmdir()  # only an empty one goes
+        raise
+
+
+def held(folder: Path, ranks: Ranks) -> AbstractContextManager[None]:
+    """Hold the lock of a run folder, so that no two runs write into it; raises OutputError if another run does."""
+    return lock(folder / LOCK_FILE, f"the run {folder}") if ranks.leads else nullcontext()
+
+
 def prepare_folder(folder: Path, ranks: Ranks) -> None:
     """Make the run folder; raises OutputError if it is taken or cannot be made."""
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    taken = folder.exists() and (not folder.is_dir() or any(path.name != LOCK_FILE for path in folder.iterdir()))
     ranks.wait()
     if taken:
         raise OutputError(f"the run folder is not empty: {folder}", hint=f"choose another --out, or --resume {folder}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ from endoseg_cli.training.learner import NETWORKS, Learner, Start
 from endoseg_cli.training.memory import explain_memory, is_out_of_memory
 from endoseg_cli.training.objective import ObjectiveWeights
 from endoseg_cli.training.records import RunListener, StepRecord, ValidationRecord
-from endoseg_cli.training.schedule import make_schedule
+from endoseg_cli.training.schedule import Schedule, make_schedule
 from endoseg_cli.training.settling import TEACHER_FRAMES, hold_statistics, plain_batches, settle_teacher, settled
 from endoseg_cli.training.statistics import CollapseWatch, RunningMeans, idle_terms
 from endoseg_cli.training.teacher_quality import teacher_quality
 from endoseg_cli.training.validation import validate
 
+PACE_STEPS = 4
+"""Steps with pseudo-labels after which it is known how long one takes."""
 LAST = "last.pt"
 """Name of the checkpoint that a run goes on from."""
 
@@ -83,6 +85,8 @@ class Trainer:
         self.best = [-math.inf] * NETWORKS
         self.latest = [-math.inf] * NETWORKS
         self.validations_since_best = 0
+        self._validation_seconds = 0.0
+        self._warm_at: float | None = None
         self.means = RunningMeans()
         self.watch = CollapseWatch()
         cv2.setNumThreads(1)  # a frame is small: one thread is as fast, and leaves the cores to the networks
@@ -90,16 +94,19 @@ class Trainer:
     def fit(self) -> None:
         """Train up to the end of the run, validating and writing checkpoints on the way."""
         began = time.monotonic() - self.seconds
-        for batch in self._loader():
-            if self._is_over():
-                break
-            values = self.train_step(batch)
-            self.seconds = time.monotonic() - began
-            self._tell_step(values)
-            if self.step % self.schedule.validation_interval == 0:
-                self.validate()
-            elif self.step % self.config.checkpoint_every == 0:
-                self.save()
+        while not self.is_over():
+            for batch in self._loader():
+                self.seconds = time.monotonic() - began
+                if self.is_over() or self._paces():
+                    break
+                values = self.train_step(batch)
+                self.seconds = time.monotonic() - began
+                self._tell_step(values)
+                if self.step % self.schedule.validation_interval == 0:
+                    self.validate()
+                    self._validation_seconds = time.monotonic() - began - self.seconds
+                elif self.step % self.config.checkpoint_every == 0:
+                    self.save()
         if self.means.counts:  # steps since the last validation
             self.validate()
 
@@ -158,6 +165,8 @@ class Trainer:
             {
                 "step": self.step,
                 "total_steps": self.schedule.total_steps,
+                "warm_up_steps": self.schedule.warm_up_steps,
+                "ramp_steps": self.schedule.ramp_steps,
                 "seconds": self.seconds,
                 "best": self.best,
                 "latest": self.latest,
@@ -169,14 +178,14 @@ class Trainer:
             },
         )
 
-    def resume(self) -> None:
-        """Go on from the folder's last checkpoint.
+    def resume(self, *, extended: bool = False) -> None:
+        """Go on from the folder's last checkpoint; `extended` towards more steps or time than it was trained to.
 
         The checkpoint holds the step, the networks and the optimisers. Batches, dropout and the schedule follow from
         seed and step, so there are no random states to restore.
         """
         state = load_checkpoint(self.folder / LAST)
-        if state["total_steps"] != self.schedule.total_steps:
+        if state["total_steps"] != self.schedule.total_steps and not extended:
             raise TrainingError(
                 f"{self.folder} was trained towards {state['total_steps']} steps, with the data and settings found now"
                 f" it would be {self.schedule.total_steps}",
@@ -186,7 +195,11 @@ class Trainer:
         self.learner.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], list(state["best"])
         self.latest = list(state["latest"])
-        self.validations_since_best = state["validations_since_best"]
+        self.validations_since_best = 0 if extended else state["validations_since_best"]
+        warm_up = state.get("warm_up_steps", self.schedule.warm_up_steps)
+        self._reschedule(
+            replace(self.schedule, warm_up_steps=warm_up, ramp_steps=state.get("ramp_steps", self.schedule.ramp_steps))
+        )
         self.means.sums, self.means.counts = dict(state["sums"]), dict(state["counts"])
 
     def selected_networks(self) -> tuple[list[UNet], list[float]]:
@@ -244,22 +257,41 @@ class Trainer:
         self.listener.on_step(
             StepRecord(
                 step=self.step,
-                total_steps=self.schedule.total_steps,
+                total_steps=self.schedule.expected_steps(self.step, self.seconds),
                 epoch=self.step / self.schedule.steps_per_epoch,
                 learning_rate=self.schedule.learning_rate(self.step - 1, self.seconds),
                 values=values,
+                seconds_left=None if self.config.max_time is None else max(self.config.max_time - self.seconds, 0.0),
             )
         )
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Return whether the run ends before the next step: by steps, time (less a last validation's) or patience."""
         patience = self.config.patience
         if patience is not None and self.validations_since_best >= patience:
             return True
-        return self.schedule.is_over(self.step, self._clock())
+        return self.schedule.is_over(self.step, self._clock(self._validation_seconds))
 
-    def _clock(self) -> float:
-        """Return the seconds trained so far, where they matter by the clock of process 0."""
-        return self.seconds if self.config.max_time is None else self.ranks.lead(self.seconds)
+    def _paces(self) -> bool:
+        """Fit warm-up and ramp-up into --max-time; return whether the batches to come are others now."""
+        if self.schedule.is_time_for_pseudo_labels(self.step, self._clock()):
+            self._reschedule(replace(self.schedule, warm_up_steps=self.step))
+            return True
+        done = self.step - self.schedule.warm_up_steps
+        if done == 0:
+            self._warm_at = self._clock()
+        elif done == PACE_STEPS and self._warm_at is not None:
+            self.schedule = self.schedule.with_ramp_in_time((self._clock() - self._warm_at) / PACE_STEPS)
+        return False
+
+    def _reschedule(self, schedule: Schedule) -> None:
+        if schedule != self.schedule:
+            self.schedule = schedule
+            self.batches = self._make_batches()
+
+    def _clock(self, more: float = 0.0) -> float:
+        """Return the seconds trained so far and some more, where they matter by the clock of process 0."""
+        return self.seconds if self.config.max_time is None else self.ranks.lead(self.seconds + more)
 
     def _make_batches(self) -> TrainingBatches:
         config, share = self.config, self.ranks.share

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from endoseg_cli.cli.train import train
 from endoseg_cli.data.sources import SourcesConfig
 from endoseg_cli.data.split import read_split
 from endoseg_cli.errors import EndosegError, InputError, OutputError, UsageError, WeightsError
+from endoseg_cli.locks import lock
 from endoseg_cli.networks.bundle import load_bundle
 from endoseg_cli.training.checkpoint import load_checkpoint
 from endoseg_cli.training.config import TrainConfig
@@ -115,13 +117,97 @@ def test_a_killed_run_goes_on_to_the_same_bits(data: Sequence[str], tmp_path: Pa
 
     (image,) = Path(data[1]).glob("images/0.png")
     image.write_bytes(image.read_bytes() + b" ")
-    assert isinstance(error_of("--resume", str(killed)), InputError)
+    assert isinstance(error_of("--resume", str(killed), "--max-steps", "7"), InputError)
 
 
 def test_resume_takes_no_settings_and_needs_a_run(data: Sequence[str], tmp_path: Path) -> None:
     assert "--batch-size" in error_of("--resume", str(tmp_path), "--batch-size", "2").message
     assert "nothing to resume" in error_of("--resume", str(tmp_path)).message
     assert "--out" in error_of(*data).message
+
+
+def told(*arguments: str) -> str:
+    result = runner.invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+def test_a_finished_run_is_left_alone_until_it_is_made_longer(data: Sequence[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    invoke(*data, *SMALL, "--max-steps", "4", "--validate-every", "2", "--out", str(out))
+    assert yaml.safe_load((out / "config.yaml").read_text())["record"]["finished"]["steps"] == 4
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert "finished" in told("--resume", str(out))
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+    assert "the run's own 4" in error_of("--resume", str(out), "--max-steps", "4").message
+    assert "counts steps" in error_of("--resume", str(out), "--epochs", "900").message
+    invoke("--resume", str(out), "--max-steps", "6")
+    assert [row["step"] for row in read_metrics(out / "metrics.csv")] == ["2", "4", "6"]
+    found = yaml.safe_load((out / "config.yaml").read_text())
+    assert found["training"]["max_steps"] == 6 and found["record"]["finished"]["steps"] == 6
+    assert "finished" in told("--resume", str(out))
+
+
+def test_a_run_goes_on_where_its_data_were_moved_to(data: Sequence[str], tmp_path: Path) -> None:
+    root = Path(data[1]).parent
+    shutil.copytree(root, tmp_path / "before")
+    paths = [str(tmp_path / "before" / Path(path).relative_to(root)) for path in data[1::2]]
+    named = [text for option, path in zip(data[::2], paths, strict=True) for text in (option, path)]
+    invoke(*named, *SMALL, "--max-steps", "2", "--validate-every", "2", "--out", str(tmp_path / "run"))
+    (tmp_path / "before").rename(tmp_path / "after")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    longer = ("--resume", str(tmp_path / "moved"), "--max-steps", "4")
+    assert isinstance(error_of(*longer), EndosegError)
+    invoke(*longer, *(text.replace("/before/", "/after/") for text in named))
+    record = yaml.safe_load((tmp_path / "moved" / "config.yaml").read_text())
+    assert record["data"]["labeled"] == [paths[0].replace("/before/", "/after/")]
+    assert record["record"]["finished"]["steps"] == 4
+    image = next((tmp_path / "after" / "l" / "images").iterdir())
+    image.write_bytes(image.read_bytes() + b" ")
+    assert (
+        "no longer those"
+        in error_of(
+            "--resume",
+            str(tmp_path / "moved"),
+            "--max-steps",
+            "5",
+            *(text.replace("/before/", "/after/") for text in named),
+        ).message
+    )
+
+
+def test_a_refused_run_leaves_no_folder_and_two_runs_do_not_share_one(data: Sequence[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    absent = ("--labeled", str(tmp_path / "absent"), "--val-fraction", "0.2")
+    assert error_of(*absent, *SMALL, "--out", str(out)) and not out.exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    assert isinstance(error_of(*data, *SMALL, "--out", str(tmp_path / "mine")), OutputError)
+    assert (tmp_path / "mine" / "notes.txt").exists()
+
+    invoke(*data, *SMALL, "--max-steps", "2", "--out", str(out))
+    with lock(out / ".lock", "it"):
+        assert "another process is writing the run" in error_of("--resume", str(out), "--max-steps", "4").message
+    assert not (out / ".lock").exists()
+
+
+def test_unlabelled_frames_that_were_never_used_are_told(data: Sequence[str], tmp_path: Path) -> None:
+    few = ("--validate-every", "2", "--max-steps", "3", "--unlabeled-batch-size", "2")
+    warned = told(*data, *SMALL, *few, "--out", str(tmp_path / "a"))
+    assert "only 4 of 5 unlabelled frames were used" in warned
+    warned = told(*data, *SMALL, *few, "--warm-up-steps", "9", "--out", str(tmp_path / "b"))
+    assert "no unlabelled frame will be used" in warned and "none of the 5 unlabelled frames was used" in warned
+
+
+def test_max_time_holds_for_both_stages(data: Sequence[str], tmp_path: Path) -> None:
+    small = [option for option in SMALL if option != "--no-corrective"]
+    began = time.monotonic()
+    told(*data, *small, "--max-time", "6s", "--validate-every", "1000", "--out", str(tmp_path / "run"))
+    took = time.monotonic() - began
+    record = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["record"]
+    assert 4.0 < record["finished"]["seconds"] < 5.6 and took < 30
+    assert read_metrics(tmp_path / "run" / "corrective" / "metrics.csv")
 
 
 @pytest.mark.parametrize(

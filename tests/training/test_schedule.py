@@ -51,6 +51,27 @@ def test_the_learning_rate_is_a_cosine_over_the_steps_or_the_time() -> None:
     schedule = make_schedule(replace(CONFIG, max_steps=101), labeled=4, unlabeled=0)
     rates = [schedule.learning_rate(step) for step in (0, 50, 100)]
     assert rates == pytest.approx([1e-4, 5.5e-5, 1e-5])
-    timed = make_schedule(replace(CONFIG, max_steps=101, max_time=60.0), labeled=4, unlabeled=0)
+    alone = replace(CONFIG, max_steps=101, max_time=60.0, corrective=False)
+    timed = make_schedule(alone, labeled=4, unlabeled=0)
     assert timed.learning_rate(0, 30.0) == pytest.approx(5.5e-5)
     assert timed.is_over(5, 60.0) and not timed.is_over(5, 59.0) and timed.is_over(101, 0.0)
+
+
+def test_max_time_is_shared_with_the_corrective_network_and_tells_the_steps_to_come() -> None:
+    timed = make_schedule(replace(CONFIG, max_steps=1000, max_time=100.0, corrective=True), labeled=4, unlabeled=40)
+    assert timed.max_time == pytest.approx(85.0) and timed.is_over(5, 85.0) and not timed.is_over(5, 84.0)
+    assert timed.expected_steps(10, 8.5) == 100 and timed.expected_steps(999, 8.5) == 1000
+    assert timed.expected_steps(0, 0.0) == 1000 and timed.expected_steps(10, 1e6) == 10
+
+
+def test_warm_up_and_ramp_fit_into_the_time() -> None:
+    config = replace(CONFIG, max_steps=4000, max_time=100.0, corrective=False, warm_up_steps=None, ramp_steps=None)
+    timed = make_schedule(config, labeled=4, unlabeled=400)
+    assert timed.warm_up_steps == 500 and timed.ramp_steps == 500
+    assert timed.is_time_for_pseudo_labels(30, 25.0) and not timed.is_time_for_pseudo_labels(30, 24.0)
+    assert not timed.is_time_for_pseudo_labels(500, 99.0)
+    assert timed.with_ramp_in_time(0.5).ramp_steps == 50 and timed.with_ramp_in_time(1e-4).ramp_steps == 500
+    asked = make_schedule(replace(config, warm_up_steps=500, ramp_steps=500), labeled=4, unlabeled=400)
+    assert not asked.is_time_for_pseudo_labels(30, 99.0) and asked.with_ramp_in_time(0.5) is asked
+    endless = make_schedule(replace(config, max_time=None), labeled=4, unlabeled=400)
+    assert not endless.is_time_for_pseudo_labels(30, 99.0) and endless.with_ramp_in_time(0.5) is endless

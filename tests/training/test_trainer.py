@@ -10,6 +10,7 @@ from torch import Tensor
 
 from endoseg_cli.data.datasets import TrainingBatch
 from endoseg_cli.errors import DeviceError, TrainingError
+from endoseg_cli.training import trainer as trainer_module
 from endoseg_cli.training.checkpoint import load_checkpoint
 from endoseg_cli.training.learner import Learner
 from endoseg_cli.training.objective import ObjectiveWeights
@@ -107,6 +108,43 @@ def test_max_time_ends_a_run_with_a_validation(data: TrainingData, tmp_path: Pat
     trainer.fit()
     assert trainer.step == 1 and [record.step for record in found] == [1]
     assert found[0].learning_rate == pytest.approx(config.final_learning_rate)
+
+
+def test_a_short_time_still_comes_to_the_unlabelled_frames(data: TrainingData, tmp_path: Path) -> None:
+    """Each step takes a second by the test's clock; the warm-up ends after a quarter of the time, not 500 steps."""
+    steps: list[StepRecord] = []
+    config = replace(
+        CONFIG,
+        max_steps=4000,
+        max_time=20.0,
+        warm_up_steps=None,
+        ramp_steps=None,
+        validate_every=4000,
+        corrective=False,
+    )
+    trainer = make_trainer(data, tmp_path, config, RunListener(on_step=steps.append))
+    now = [0.0]
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return now[0]
+
+    class Ticking(Learner):
+        def update(self, learning_rate: float) -> None:
+            super().update(learning_rate)
+            now[0] += 1.0
+
+    trainer.learner.__class__ = Ticking
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer_module, "time", Clock)
+        trainer.fit()
+    assert len(steps) == 20 and trainer.schedule.warm_up_steps == 5 and trainer.schedule.ramp_steps == 5
+    assert [step.step for step in steps if "cross_1" in step.values] == list(range(6, 21))
+    assert steps[9].total_steps == 20 and steps[9].seconds_left == pytest.approx(10.0)
+    again = make_trainer(data, tmp_path, config)
+    again.resume()
+    assert again.schedule == trainer.schedule and again.is_over()
 
 
 def test_tiny_sets_fill_their_batches_and_without_unlabelled_frames_training_is_supervised(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Keep two processes from writing into one place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from endoseg_cli.errors import OutputError
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file while the block runs; the system frees it when the process ends, however that happens.
+
+    Raises OutputError if another process holds it. Where the file system knows no locks, nothing is held.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
+    try:
+        if not _acquire(handle):
+            raise OutputError(f"another process is writing {what}", hint="wait until it ends, or choose another name")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int) -> bool:
+    """Return False only where another process holds the lock."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks there, as on some network drives
+        return True
+    return True
