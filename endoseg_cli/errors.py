@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
 class EndosegError(Exception):
     """Something the user can act on; `message` says what was expected, found and where, `hint` what to do.
+
+    Of several faults the message says how many there are, and `details` tells them one by one.
 
     The command line prints `message` and `hint` on stderr and exits with `exit_code`; library callers can catch
     these classes or the builtin that each of them also is.
@@ -14,13 +17,15 @@ class EndosegError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = tuple(details)
 
     def __str__(self) -> str:
-        return f"{self.message}\n\nhint: {self.hint}" if self.hint else self.message
+        told = "\n".join([self.message, *(f"  {detail}" for detail in self.details)])
+        return f"{told}\n\nhint: {self.hint}" if self.hint else told
 
 
 class UsageError(EndosegError, ValueError):

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from endoseg_cli.annotations.labels import BACKGROUND_NAMES, PictureLabels, parse_points, parse_size, plain_name
+from endoseg_cli.annotations.labels import (
+    BACKGROUND_NAMES,
+    FileLabels,
+    PictureLabels,
+    as_number,
+    parse_points,
+    parse_size,
+    plain_name,
+)
 from endoseg_cli.annotations.rings import Ring
 from endoseg_cli.annotations.rle import RunLengths, unpack
 from endoseg_cli.errors import InputError
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CocoLabels:
-    """A COCO file: its pictures, and what is wrong with it."""
-
-    path: Path
-    """The file."""
-    pictures: tuple[PictureLabels, ...]
-    """The pictures in its order; those without annotations have no lesion."""
-    foreground: tuple[str, ...]
-    """Names of the categories whose shapes are foreground, together."""
-    faults: tuple[str, ...]
-    """One sentence for each image or annotation that cannot be understood, naming file and id."""
 
 
 def is_coco(content: object) -> bool:
@@ -32,7 +25,7 @@ def is_coco(content: object) -> bool:
     return isinstance(content, dict) and isinstance(content.get("images"), list)
 
 
-def parse_coco(content: Any, path: Path) -> CocoLabels:
+def parse_coco(content: Any, path: Path) -> FileLabels:
     """Understand a parsed COCO file; polygons and run lengths of all categories but a background count as lesion.
 
     Raises InputError if the file as a whole is no COCO file; what is wrong with an entry becomes a fault.
@@ -53,14 +46,16 @@ class _Reading:
         self.path = path
         self.faults: list[str] = []
 
-    def read(self, images: list[Any], annotations: list[Any], categories: Any) -> CocoLabels:
+    def read(self, images: list[Any], annotations: list[Any], categories: Any) -> FileLabels:
         names = self._category_names(categories)
         shapes: dict[Any, list[Ring | RunLengths]] = defaultdict(list)
-        sizes = {key: image for image in images if isinstance(image, dict) and _is_key(key := image.get("id"))}
+        sizes = {
+            key: image for image in images if isinstance(image, dict) and (key := _key(image.get("id"))) is not None
+        }
         for annotation in annotations:
             self._add(annotation, shapes, sizes, names)
         pictures = [self._picture(image, shapes) for image in images]
-        return CocoLabels(
+        return FileLabels(
             path=self.path,
             pictures=tuple(picture for picture in pictures if picture is not None),
             foreground=tuple(name for name in names.values() if name.lower() not in BACKGROUND_NAMES),
@@ -69,7 +64,11 @@ class _Reading:
 
     def _category_names(self, categories: Any) -> dict[Any, str]:
         entries = categories if isinstance(categories, list) else []
-        names = {entry["id"]: str(entry.get("name")) for entry in entries if isinstance(entry, dict) and _has_id(entry)}
+        names = {
+            key: str(entry.get("name"))
+            for entry in entries
+            if isinstance(entry, dict) and (key := _key(entry.get("id"))) is not None
+        }
         if not names:
             raise InputError(f"expected categories with id and name, found none in {self.path}", hint="export it again")
         return names
@@ -81,19 +80,20 @@ class _Reading:
             self._fault("an annotation", f"an object, found {annotation!r:.40}")
             return
         what = f"annotation {annotation.get('id')}"
-        image, category = annotation.get("image_id"), annotation.get("category_id")
-        if not _is_key(image) or image not in images:
-            self._fault(what, f"the id of an image, found image_id {image}")
-        elif not _is_key(category) or category not in names:
-            self._fault(what, f"the id of a category, found category_id {category}")
-        elif names[category].lower() not in BACKGROUND_NAMES:
+        image, category = _key(annotation.get("image_id")), _key(annotation.get("category_id"))
+        if image is None or image not in images:
+            self._fault(what, f"the id of an image, found image_id {annotation.get('image_id')!r:.40}")
+        elif category is None or category not in names:
+            self._fault(what, f"the id of a category, found category_id {annotation.get('category_id')!r:.40}")
+        elif names[category].lower() not in BACKGROUND_NAMES and _has_size(images[image]):  # else told already
             try:
                 shapes[image].extend(_shapes(annotation.get("segmentation"), images[image]))
             except ValueError as error:
                 self._fault(what, str(error))
 
     def _picture(self, image: Any, shapes: dict[Any, list[Ring | RunLengths]]) -> PictureLabels | None:
-        if not isinstance(image, dict) or not _has_id(image) or not isinstance(image.get("file_name"), str):
+        key = _key(image.get("id")) if isinstance(image, dict) else None
+        if key is None or not isinstance(image.get("file_name"), str):
             self._fault("an image", f"id and file_name, found {image!r:.80}")
             return None
         try:
@@ -101,7 +101,7 @@ class _Reading:
         except ValueError as error:
             self._fault(f"image {image['file_name']}", str(error))
             return None
-        mine = shapes.get(image["id"], [])
+        mine = shapes.get(key, [])
         return PictureLabels(
             name=plain_name(image["file_name"]),
             size=size,
@@ -113,12 +113,20 @@ class _Reading:
         self.faults.append(f"{what} in {self.path}: expected {message}")
 
 
-def _is_key(value: Any) -> bool:
-    return isinstance(value, int | str)
+def _key(value: Any) -> int | str | None:
+    """Return an id; some tools write the same number as 7, "7" or 7.0. None where it is none."""
+    number = as_number(value)
+    if number is not None and number == number // 1:
+        return int(number)
+    return value if isinstance(value, str) else None
 
 
-def _has_id(entry: dict[str, Any]) -> bool:
-    return _is_key(entry.get("id"))
+def _has_size(image: dict[str, Any]) -> bool:
+    try:
+        parse_size(image.get("height"), image.get("width"))
+    except ValueError:
+        return False
+    return True
 
 
 def _shapes(segmentation: Any, image: dict[str, Any]) -> list[Ring | RunLengths]:
@@ -127,10 +135,11 @@ def _shapes(segmentation: Any, image: dict[str, Any]) -> list[Ring | RunLengths]
         return [_runs(segmentation, parse_size(image.get("height"), image.get("width")))]
     if not isinstance(segmentation, list) or not segmentation:
         raise ValueError("a segmentation (polygons or run lengths), found a box alone")
-    rings: list[Ring | RunLengths] = [parse_points(points) for points in segmentation]
-    if any(len(ring) < 3 for ring in rings if not isinstance(ring, RunLengths)):
+    polygons = [parse_points(points) for points in segmentation]
+    found: list[Ring | RunLengths] = [ring for ring in polygons if len(ring) >= 3]
+    if not found:
         raise ValueError("polygons of three points or more, found fewer")
-    return rings
+    return found
 
 
 def _runs(segmentation: dict[str, Any], size: tuple[int, int]) -> RunLengths:

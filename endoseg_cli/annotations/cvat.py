@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -31,7 +32,7 @@ class CvatWriter(AnnotationWriter):
     def write(self, frame: AnnotatedFrame) -> None:
         """Append a frame; raises OutputError."""
         height, width = frame.size
-        name = quoteattr(frame.name.as_posix())
+        name = _quoted(frame.name.as_posix())
         self._file.write(f'  <image id="{self._frames}" name={name} width="{width}" height="{height}">\n')
         for region in frame.regions:
             self._file.write(_shape(region, self._class_names[region.class_index]))
@@ -51,18 +52,31 @@ class CvatWriter(AnnotationWriter):
             self._file.close()
 
 
+def _quoted(text: str) -> str:
+    return quoteattr(_allowed(text))
+
+
+def _allowed(text: str) -> str:
+    """Return text with marks in place of what XML cannot hold: control characters, and bytes that are not UTF-8."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _label(name: str) -> str:
     attribute = (
         "<attribute><name>score</name><mutable>False</mutable><input_type>number</input_type>"
         "<default_value>0</default_value><values>0\n1\n0.0001</values></attribute>"
     )
-    return f"        <label><name>{escape(name)}</name><type>any</type><attributes>{attribute}</attributes></label>\n"
+    shown = escape(_allowed(name))
+    return f"        <label><name>{shown}</name><type>any</type><attributes>{attribute}</attributes></label>\n"
 
 
 def _shape(region: Region, label: str) -> str:
     kind, place = ("mask", _mask_place(region)) if region.outline.holes else ("polygon", _points(region))
     return (
-        f'    <{kind} label={quoteattr(label)} source="auto" occluded="0" {place} z_order="0">\n'
+        f'    <{kind} label={_quoted(label)} source="auto" occluded="0" {place} z_order="0">\n'
         f'      <attribute name="score">{region.score:.4f}</attribute>\n    </{kind}>\n'
     )
 

@@ -11,7 +11,7 @@ from endoseg_cli.annotations.coco import CocoWriter
 from endoseg_cli.annotations.cvat import CvatWriter
 from endoseg_cli.annotations.labelme import LabelMeWriter
 from endoseg_cli.annotations.writer import AnnotationWriter
-from endoseg_cli.annotations.yolo import YoloWriter
+from endoseg_cli.annotations.yolo import YoloWriter, labels_folder
 from endoseg_cli.errors import OutputError, UsageError
 
 AnnotationFormat = Literal["coco", "labelme", "cvat", "yolo"]
@@ -62,8 +62,9 @@ class AnnotationConfig:
         if self.path.suffix.lower() in SUFFIXES.values() or self.path.is_file():
             message = f"--annotations {self.path}: expected a folder, {self.format} has a file for every frame"
             raise UsageError(message, hint="name a folder")
-        pattern = "*.json" if self.format == "labelme" else "labels/**/*.txt"
-        if not self.overwrite and any(self.path.glob(pattern)):
+        is_labelme = self.format == "labelme"
+        place, pattern = (self.path, "*.json") if is_labelme else (labels_folder(self.path), "**/*.txt")
+        if not self.overwrite and any(place.glob(pattern)):
             hint = "add --overwrite, or choose another folder"
             raise OutputError(f"the folder holds annotations already: {self.path}", hint=hint)
 

@@ -15,6 +15,8 @@ from endoseg_cli.annotations.rings import Bitmap, Ring
 from endoseg_cli.annotations.rle import RunLengths, encode
 from endoseg_cli.errors import InputError
 
+STRAY = frozenset({"point", "points"})
+"""Kinds of shapes that a slip of the hand leaves beside the others."""
 CIRCLE_POINTS = 128
 """Corners of the polygon that stands for a circle."""
 
@@ -27,16 +29,18 @@ def is_labelme(content: object) -> bool:
 def parse_labelme(content: Any, path: Path) -> PictureLabels:
     """Understand a parsed LabelMe file; polygons, rectangles, circles and masks of all labels but a background count.
 
-    Raises InputError for shapes without an area (points and lines), and for what is no LabelMe file.
+    Points beside other shapes count nothing. A file without a size has its picture's, which lies beside it or
+    in it. Raises InputError for shapes that cannot be understood, and for what is no LabelMe file.
     """
     if not is_labelme(content):
         raise InputError(f"expected a LabelMe file with shapes and imagePath, found none in {path}")
     try:
-        size = parse_size(content.get("imageHeight"), content.get("imageWidth"))
+        size = _size(content, path)
         rings: list[Ring] = []
         runs: list[RunLengths] = []
+        kinds = [shape.get("shape_type") if isinstance(shape, dict) else None for shape in content["shapes"]]
         for number, shape in enumerate(content["shapes"], start=1):
-            _add_shape(shape, number, size, rings, runs)
+            _add_shape(shape, number, size, rings, runs, has_only_points=STRAY.issuperset(kinds))
     except ValueError as error:
         raise InputError(
             f"expected {error}: {path}", hint="open the file in LabelMe, mend the shape and save"
@@ -45,7 +49,36 @@ def parse_labelme(content: Any, path: Path) -> PictureLabels:
     return PictureLabels(name=name, size=size, rings=tuple(rings), runs=tuple(runs))
 
 
-def _add_shape(shape: Any, number: int, size: tuple[int, int], rings: list[Ring], runs: list[RunLengths]) -> None:
+def _size(content: dict[str, Any], path: Path) -> tuple[int, int]:
+    """Return height and width; LabelMe 3 wrote none, and older files have only the picture itself."""
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if height is not None or width is not None:
+        return parse_size(height, width)
+    data = content.get("imageData")
+    picture = path.parent / plain_name(str(content["imagePath"]))
+    try:
+        letters = (
+            np.frombuffer(base64.b64decode(data, validate=True), dtype=np.uint8)
+            if isinstance(data, str) and data
+            else np.fromfile(next(p for p in (picture, path.parent / picture.name) if p.is_file()), np.uint8)
+        )
+        pixels = cv2.imdecode(letters, cv2.IMREAD_COLOR)
+    except (OSError, ValueError, StopIteration, cv2.error):
+        pixels = None
+    if pixels is None:
+        raise ValueError("imageHeight and imageWidth, or the picture beside the file, found neither")
+    return pixels.shape[0], pixels.shape[1]
+
+
+def _add_shape(
+    shape: Any,
+    number: int,
+    size: tuple[int, int],
+    rings: list[Ring],
+    runs: list[RunLengths],
+    *,
+    has_only_points: bool,
+) -> None:
     if not isinstance(shape, dict):
         raise ValueError(f"an object for shape {number}, found {shape!r:.40}")
     if str(shape.get("label")).lower() in BACKGROUND_NAMES:
@@ -54,7 +87,7 @@ def _add_shape(shape: Any, number: int, size: tuple[int, int], rings: list[Ring]
         points = parse_points(shape.get("points"))
         if shape.get("shape_type") == "mask":
             runs.append(_pasted(shape.get("mask"), points, size))
-        else:
+        elif shape.get("shape_type") not in STRAY or has_only_points:
             rings.append(_ring(shape.get("shape_type") or "polygon", points))
     except ValueError as error:
         raise ValueError(f"{error} (shape {number}, {shape.get('label')})") from None

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except EndosegError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        print_error(error.message, error.hint)
+        print_error(error.message, error.hint, error.details)
         sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):

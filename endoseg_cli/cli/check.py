@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from endoseg_cli.data.check import DataReport
     from endoseg_cli.data.frame_facts import ForegroundFacts, SetFacts
 
+PIPE_WIDTH = 10_000
+"""Where there is no terminal, lines are as long as their names."""
 SHOWN_SIZES = 3
 """How many picture sizes of a set the table names."""
 
@@ -33,6 +35,10 @@ def check(
     unlabeled: Annotated[
         list[Path] | None,
         typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
+    ] = None,
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option("--negatives", help="Frames or videos known to show no lesion. May be given more than once."),
     ] = None,
     val: Annotated[
         Path | None, typer.Option("--val", help="Labelled frames to validate on, given like --labeled.")
@@ -73,6 +79,7 @@ def check(
     config = SourcesConfig(
         labeled=tuple(labeled or ()),
         unlabeled=tuple(unlabeled or ()),
+        negatives=tuple(negatives or ()),
         val=val,
         val_fraction=val_fraction,
         val_from=val_from,
@@ -103,9 +110,17 @@ def check(
 def _print_tables(report: DataReport) -> None:
     """Print counts, sizes and foreground of the sets, then of the patients or videos, on stdout."""
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     table = _table("", "frames", "folders", "sizes", "with lesion", "lesion size, %")
     groups = _table("folder", "frames", "with lesion", "lesion size, %")
-    for title, facts in (("labelled", report.labeled), ("validation", report.val), ("unlabelled", report.unlabeled)):
+    sets = (
+        ("labelled", report.labeled),
+        ("validation", report.val),
+        ("unlabelled", report.unlabeled),
+        ("lesion-free", report.negatives),
+    )
+    for title, facts in sets:
         if facts.frames:
             table.add_row(title, str(facts.frames), str(facts.groups), _sizes(facts.sizes), *_foreground(facts))
         for group, of_group in facts.per_group.items():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 import typer
 from rich.console import Console
@@ -23,10 +24,12 @@ PLAIN_LINE_SECONDS = 5.0
 """How often progress is told where stderr is no terminal."""
 
 
-def print_error(message: str, hint: str | None = None) -> None:
-    """Print an error on stderr: one line that says what, one that says what to do."""
+def print_error(message: str, hint: str | None = None, details: Sequence[str] = ()) -> None:
+    """Print an error on stderr: one line that says what, one for each detail, one that says what to do."""
     typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
     typer.echo(_one_line(message), err=True)
+    for detail in details:
+        typer.echo(f"  {_one_line(detail)}", err=True)
     if hint:
         typer.secho("hint: ", fg=typer.colors.CYAN, nl=False, err=True)
         typer.echo(_one_line(hint), err=True)
@@ -39,7 +42,9 @@ def print_warning(message: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Return text on one line, control characters as escapes: names and cards must not steer the terminal."""
+    line = " ".join(text.split())
+    return "".join(repr(letter)[1:-1] if category(letter) == "Cc" else letter for letter in line)
 
 
 class SegmentConsole:
@@ -61,6 +66,11 @@ class SegmentConsole:
         """Say something that only `--verbose` wants to know."""
         if self._verbose:
             typer.echo(text, err=True)
+
+    def noted(self, text: str) -> None:
+        """Say what was left out of the inputs."""
+        if not self._quiet:
+            typer.echo(f"note: {_one_line(text)}", err=True)
 
     def started(self, source: Source) -> None:
         """Begin an input."""
@@ -110,7 +120,7 @@ class SegmentConsole:
 
     def failed(self, source: Source, error: EndosegError) -> None:
         """Tell that one input of several failed."""
-        print_error(error.message, error.hint)
+        print_error(error.message, error.hint, error.details)
 
     def kept(self, parts: Sequence[Path], frames: int) -> None:
         """Tell what an interruption left."""

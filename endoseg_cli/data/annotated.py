@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.labels import PictureLabels
+from endoseg_cli.annotations.yolo_labels import is_yolo
 from endoseg_cli.data.faults import Fault
 from endoseg_cli.data.folder_names import PlacedFile
-from endoseg_cli.data.labels import LocatedCoco, locate_picture, read_annotations
+from endoseg_cli.data.labels import YOLO_SUFFIX, LocatedLabels, locate_picture, read_annotations
 from endoseg_cli.errors import EndosegError
 
 Key = tuple[str, str]
@@ -32,8 +33,8 @@ class AnnotatedPictures:
 class FolderAnnotations:
     """The annotation files in a folder of pictures."""
 
-    labelme: tuple[tuple[Key, Path], ...]
-    """The LabelMe files, each with the frame that it labels."""
+    of_frames: tuple[tuple[Key, Path], ...]
+    """The LabelMe and YOLO files, each with the frame that it labels."""
     others: tuple[Path, ...]
     """Files that label none, COCO files among them."""
     faults: tuple[Fault, ...]
@@ -59,17 +60,24 @@ def annotated_pictures(file: Path) -> AnnotatedPictures:
 def folder_annotations(
     files: Sequence[PlacedFile], images: Mapping[Key, Sequence[Path]], masks: Mapping[Key, Sequence[Path]]
 ) -> FolderAnnotations:
-    """Sort the .json files of a folder whose images and mask pictures are known by group and name.
+    """Sort the .json and .txt files of a folder whose images and mask pictures are known by group and name.
 
-    A LabelMe file labels the picture of its own name, as LabelMe saves it, or else the one that it says.
+    A YOLO file labels the picture of its own name. A LabelMe file labels the picture of its own name, as LabelMe
+    saves it, or else the one that it says.
     """
     keys = {path.resolve(): key for key, paths in images.items() for path in paths}
-    labelme: list[tuple[Key, Path]] = []
+    of_frames: list[tuple[Key, Path]] = []
     others: list[Path] = []
     faults: list[Fault] = []
     notes: list[str] = []
     for placed in files:
         own, file = (placed.group, placed.stem), placed.path
+        if file.suffix.lower() == YOLO_SUFFIX:
+            if own in images and own not in masks and is_yolo(file):
+                of_frames.append((own, file))
+            else:
+                others.append(file)
+            continue
         try:
             found = read_annotations(file)
         except EndosegError as error:
@@ -77,9 +85,9 @@ def folder_annotations(
             if own in images and own not in masks:  # else it may be about anything
                 faults.append(Fault(kind="unreadable", path=file, message=error.message))
             continue
-        if isinstance(found, LocatedCoco):
+        if isinstance(found, LocatedLabels):
             others.append(file)
-            notes.append(f"left out: the COCO file {file}; to take its masks, name it in place of its folder")
+            notes.append(f"left out: the annotation file {file}; to take its masks, name it in place of its folder")
             continue
         picture = (file.parent / found.name).resolve()
         key = own if own in images else keys.get(picture)
@@ -87,8 +95,8 @@ def folder_annotations(
             message = f"expected the picture {found.name} of the LabelMe file {file}, found no such file"
             faults.append(Fault(kind="partner", path=file, message=message))
         else:
-            labelme.append((key, file))
-    return FolderAnnotations(labelme=tuple(labelme), others=tuple(others), faults=tuple(faults), notes=tuple(notes))
+            of_frames.append((key, file))
+    return FolderAnnotations(of_frames=tuple(of_frames), others=tuple(others), faults=tuple(faults), notes=tuple(notes))
 
 
 def _located(
@@ -118,7 +126,7 @@ def _group(name: PurePosixPath) -> str:
     return "/".join(part for part in name.parent.parts if part not in {"images", ".."})
 
 
-def _categories_note(found: LocatedCoco) -> list[str]:
+def _categories_note(found: LocatedLabels) -> list[str]:
     names = found.labels.foreground
     if len(names) < 2:
         return []

@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 from endoseg_cli.data.contact_sheet import write_contact_sheet
 from endoseg_cli.data.faults import Fault, raise_faults
 from endoseg_cli.data.frame_facts import FrameFacts, SetFacts, inspect_labeled, inspect_unlabeled, summarise
-from endoseg_cli.data.labels import read_label
+from endoseg_cli.data.labels import shows_lesion
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.leaks import same_files, same_pictures, similar_pictures
-from endoseg_cli.data.sources import SourcesConfig, gather_sources
-from endoseg_cli.errors import EndosegError
+from endoseg_cli.data.sources import SourcesConfig, gather_sources, lacks_for_training
 
 CHEAP_SAMPLE = 32
 """How many frames of each set a cheap check reads."""
@@ -37,6 +36,8 @@ class DataReport:
     """The frames to validate on."""
     unlabeled: SetFacts
     """The frames to train on without masks."""
+    negatives: SetFacts
+    """The frames to train on that are known to show no lesion."""
     faults: tuple[Fault, ...]
     """Everything that must be put right before training."""
     warnings: tuple[str, ...]
@@ -47,7 +48,7 @@ class DataReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON takes it."""
         faults = [{"kind": fault.kind, "path": str(fault.path), "message": fault.message} for fault in self.faults]
-        sets = {name: asdict(getattr(self, name)) for name in ("labeled", "val", "unlabeled")}
+        sets = {name: asdict(getattr(self, name)) for name in ("labeled", "val", "unlabeled", "negatives")}
         return {"ok": not self.faults, "cheap": self.cheap, **sets, "faults": faults, "warnings": [*self.warnings]}
 
     def raise_faults(self) -> None:
@@ -60,6 +61,7 @@ def check_data(
     unlabeled: Sequence[UnlabeledRecord] = (),
     val: Sequence[LabeledRecord] = (),
     *,
+    negatives: Sequence[UnlabeledRecord] = (),
     faults: Iterable[Fault] = (),
     warnings: Iterable[str] = (),
     cheap: bool = False,
@@ -72,17 +74,23 @@ def check_data(
     set, and compares training and validation files by their bytes; a full one compares all of them by their pixels.
     `workers` threads read (one per core if None).
     """
-    picked = (_sample(labeled, cheap), _sample(val, cheap), _sample(unlabeled, cheap))
+    picked = (_sample(labeled, cheap), _sample(val, cheap), _sample(unlabeled, cheap), _sample(negatives, cheap))
     read = _Reader(workers, sum(len(records) for records in picked), on_progress)
     facts = (
         read.all(inspect_labeled, picked[0]),
         read.all(inspect_labeled, picked[1]),
         read.all(inspect_unlabeled, picked[2]),
+        read.all(inspect_unlabeled, picked[3]),
     )
     found = [*faults, *(fault for of in facts for fact in of for fault in fact.faults)]
     found += _no_foreground(labeled, facts[0], "labelled") + _no_foreground(val, facts[1], "validation")
     remarks = [*warnings, *_inverted(facts[0], "labelled"), *_inverted(facts[1], "validation")]
-    for title, train, records in (("labelled", facts[0], labeled), ("unlabelled", facts[2], unlabeled)):
+    trained = (
+        ("labelled", facts[0], labeled),
+        ("unlabelled", facts[2], unlabeled),
+        ("lesion-free", facts[3], negatives),
+    )
+    for title, train, records in trained:
         if cheap:
             found += same_files([record.image for record in records], [record.image for record in val], title)
         else:
@@ -92,6 +100,7 @@ def check_data(
         labeled=summarise(facts[0], len(labeled), _count_groups(labeled)),
         val=summarise(facts[1], len(val), _count_groups(val)),
         unlabeled=summarise(facts[2], len(unlabeled), _count_groups(unlabeled)),
+        negatives=summarise(facts[3], len(negatives), _count_groups(negatives)),
         faults=tuple(found),
         warnings=tuple(remarks),
         cheap=cheap,
@@ -110,12 +119,14 @@ def check_sources(
     Raises what `gather_sources` raises, and OutputError.
     """
     sources = gather_sources(config, on_video)
+    lacks = lacks_for_training(sources)
     report = check_data(
         sources.labeled,
         sources.unlabeled,
         sources.val,
+        negatives=sources.negatives,
         faults=sources.faults,
-        warnings=sources.warnings,
+        warnings=[*sources.warnings, *(f"{what}: {hint}" for what, hint in lacks)],
         on_progress=on_progress,
     )
     if contact_sheet is not None:
@@ -157,18 +168,11 @@ def _no_foreground(records: Sequence[LabeledRecord], facts: Sequence[FrameFacts]
     shares = [fact.foreground for fact in facts if fact.foreground is not None]
     if not shares or any(shares):
         return []
-    if len(facts) < len(records) and any(_has_foreground(record) for record in records):
+    if len(facts) < len(records) and any(shows_lesion(record.image, record.mask) for record in records):
         return []
     folder = records[0].mask.parent
     message = f"expected a lesion in some {title} mask, found {len(records)} masks without any foreground in {folder}"
     return [Fault(kind="foreground", path=folder, message=message)]
-
-
-def _has_foreground(record: LabeledRecord) -> bool:
-    try:
-        return bool(read_label(record.image, record.mask).any())
-    except EndosegError:
-        return False
 
 
 def _inverted(facts: Sequence[FrameFacts], title: str) -> list[str]:

@@ -36,5 +36,4 @@ def raise_faults(faults: Sequence[Fault], *, hint: str | None = None) -> None:
         lines.append(f"and {len(faults) - SHOWN_FAULTS} more")
     if len(faults) == 1:
         raise InputError(lines[0], hint=hint)
-    listed = "\n".join(f"  {line}" for line in lines)
-    raise InputError(f"{len(faults)} faults in the data\n{listed}", hint=hint)
+    raise InputError(f"{len(faults)} faults in the data", hint=hint, details=lines)

@@ -13,6 +13,7 @@ from endoseg_cli.data.augment import resize_frame, resize_mask
 from endoseg_cli.data.field_of_view import find_field_of_view
 from endoseg_cli.data.images import read_image
 from endoseg_cli.data.labels import read_label
+from endoseg_cli.errors import InputError
 
 Frame = NDArray[np.uint8]  # (h, w, 3) RGB
 Mask = NDArray[np.bool_]  # (h, w)
@@ -67,6 +68,12 @@ class FrameStore:
         image = read_image(self._images[index])
         path = None if self._masks is None else self._masks[index]
         mask = None if path is None else read_label(self._images[index], path)
+        if mask is not None and path is not None and mask.shape != image.shape[:2]:
+            raise InputError(
+                f"expected a mask of {image.shape[1]}x{image.shape[0]} like its image {self._images[index]}, found"
+                f" {mask.shape[1]}x{mask.shape[0]}: {path}",
+                hint="endoseg check lists every fault of the data",
+            )
         if self._crop:
             box = find_field_of_view(image)
             image = box.crop(image)

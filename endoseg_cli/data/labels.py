@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.annotations.coco_labels import CocoLabels, parse_coco
+from endoseg_cli.annotations.coco_labels import parse_coco
+from endoseg_cli.annotations.cvat_labels import read_cvat
 from endoseg_cli.annotations.labelme_labels import is_labelme, parse_labelme
-from endoseg_cli.annotations.labels import PictureLabels, load_json
-from endoseg_cli.data.images import read_mask
-from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.annotations.labels import FileLabels, PictureLabels, load_json
+from endoseg_cli.annotations.yolo_labels import read_yolo
+from endoseg_cli.data.images import read_image, read_mask
+from endoseg_cli.errors import EndosegError, InputError, MissingInputError
 
-ANNOTATION_SUFFIX = ".json"
+ANNOTATION_SUFFIXES = frozenset({".json", ".xml"})
+"""COCO and LabelMe, and CVAT."""
+YOLO_SUFFIX = ".txt"
+FRAME_LABEL_SUFFIXES = frozenset({".json", YOLO_SUFFIX})
+"""Files that may label the picture beside them."""
+KEPT_ANSWERS = 100_000
+"""How many frames it is remembered of whether they show a lesion."""
 KEPT_FILES = 8
 """How many annotation files are kept in memory: a COCO file is read once, not once for each of its frames."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LocatedCoco:
+class LocatedLabels:
     """A COCO file and where its pictures lie."""
 
-    labels: CocoLabels
+    labels: FileLabels
     """What the file says."""
     paths: tuple[Path | None, ...]
     """The picture of each of `labels.pictures`; None where there is no such file."""
@@ -33,16 +41,19 @@ class LocatedCoco:
 
 
 def is_annotation_file(path: Path) -> bool:
-    """True if the file's name ends like a COCO or LabelMe file's."""
-    return path.suffix.lower() == ANNOTATION_SUFFIX
+    """True if the file's name ends like a COCO, LabelMe or CVAT file's."""
+    return path.suffix.lower() in ANNOTATION_SUFFIXES
 
 
 def read_label(image: Path, mask: Path) -> NDArray[np.bool_]:
-    """Return the mask (H, W) of `image` that the file `mask` holds: a picture, or a COCO or LabelMe file.
+    """Return the mask (H, W) of `image` that the file `mask` holds: a picture, or what an annotation tool wrote.
 
     Of annotations, the union of all shapes counts, whatever their label (but background). Raises MissingInputError, or
     InputError naming the file for what cannot be read or understood.
     """
+    if mask.suffix.lower() == YOLO_SUFFIX:
+        height, width = read_image(image).shape[:2]  # YOLO counts in shares of the picture
+        return read_yolo(mask, (height, width)).mask()
     if not is_annotation_file(mask):
         return read_mask(mask)
     found = read_annotations(mask)
@@ -52,8 +63,17 @@ def read_label(image: Path, mask: Path) -> NDArray[np.bool_]:
     return labels.mask()
 
 
-def read_annotations(path: Path) -> LocatedCoco | PictureLabels:
-    """Read a COCO file, or the LabelMe file of one picture; raises MissingInputError or InputError."""
+@lru_cache(maxsize=KEPT_ANSWERS)
+def shows_lesion(image: Path, mask: Path) -> bool:
+    """Return whether a frame's mask can be read and holds foreground."""
+    try:
+        return bool(read_label(image, mask).any())
+    except EndosegError:
+        return False
+
+
+def read_annotations(path: Path) -> LocatedLabels | PictureLabels:
+    """Read a COCO or CVAT file, or the LabelMe file of one picture; raises MissingInputError or InputError."""
     try:
         facts = path.stat()
     except OSError as error:
@@ -62,22 +82,46 @@ def read_annotations(path: Path) -> LocatedCoco | PictureLabels:
 
 
 def locate_picture(name: str, file: Path) -> Path | None:
-    """Return the picture that an annotation file names: beside it or in images/ there, or so in the folder above."""
-    for base in (file.parent, file.parent / "images", file.parent.parent, file.parent.parent / "images"):
-        if (base / name).is_file():
-            return base / name
+    """Return the picture that an annotation file names: beside it or in images/ there, or so in the folder above.
+
+    Also in the folder there that the file is called after, as in CVAT's images/default beside instances_default.json
+    and MS COCO's train2017. Folders in the name that are not there are left out from the front, as tools write where
+    they themselves keep a picture. Nothing outside these folders is taken.
+    """
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
+    if any(":" in part for part in parts[:1]):  # the drive of another machine
+        parts = parts[1:]
+    subset = file.stem.rpartition("_")[2]
+    bases = [base / below for base in (file.parent, file.parent.parent) for below in ("", "images")]
+    bases += [base / subset for base in bases]
+    for first in range(len(parts)):
+        for base in bases:
+            path = base.joinpath(*parts[first:])
+            if is_file(path):
+                return path
     return None
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; False for what no file can be called."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @lru_cache(maxsize=KEPT_FILES)
-def _read(path: Path, modified: int, size: int) -> LocatedCoco | PictureLabels:
+def _read(path: Path, modified: int, size: int) -> LocatedLabels | PictureLabels:
     """Read a file once, until its time or its size changes."""
+    if path.suffix.lower() == ".xml":
+        return _located(read_cvat(path), path)
     content = load_json(path)
-    if is_labelme(content):
-        return parse_labelme(content, path)
-    labels = parse_coco(content, path)
+    return parse_labelme(content, path) if is_labelme(content) else _located(parse_coco(content, path), path)
+
+
+def _located(labels: FileLabels, path: Path) -> LocatedLabels:
     paths = tuple(locate_picture(picture.name, path) for picture in labels.pictures)
     of_picture = {
         found.resolve(): picture for found, picture in zip(paths, labels.pictures, strict=True) if found is not None
     }
-    return LocatedCoco(labels=labels, paths=paths, of_picture=of_picture)
+    return LocatedLabels(labels=labels, paths=paths, of_picture=of_picture)

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from endoseg_cli.data.annotated import annotated_pictures, folder_annotations
 from endoseg_cli.data.faults import Fault, raise_faults
-from endoseg_cli.data.folder_names import IMAGE_FOLDERS, PlacedFile, list_files, place, strip_mask_suffix
+from endoseg_cli.data.folder_names import (
+    IMAGE_FOLDERS,
+    PlacedFile,
+    list_files,
+    place,
+    plain_folder_name,
+    strip_mask_suffix,
+)
 from endoseg_cli.data.frames_cache import cached_frames
 from endoseg_cli.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
-from endoseg_cli.data.labels import is_annotation_file
+from endoseg_cli.data.labels import FRAME_LABEL_SUFFIXES, is_annotation_file
 from endoseg_cli.errors import EndosegError, UsageError
 
 DEFAULT_FRAMES_PER_SECOND = 2.0
@@ -96,7 +104,7 @@ def find_unlabeled(
 
 
 def scan_labeled(root: Path) -> LabeledScan:
-    """Pair images and masks below `root` by group and name, or take the pairs from a COCO file.
+    """Pair images and masks below `root` by group and name, or take the pairs from a COCO or CVAT file.
 
     Understood are images/ with masks/ (or any other name in folder_names) at any depth, and both side by side with
     the mask called NAME_mask. A mask in a mask folder may be called NAME or NAME_mask. A LabelMe file beside an image,
@@ -108,10 +116,12 @@ def scan_labeled(root: Path) -> LabeledScan:
         return LabeledScan(records=(), faults=(fault,), notes=())
     files, others = list_files(root, IMAGE_SUFFIXES)
     images, masks = pictures_by_key([place(path, root) for path in files])
-    annotations = folder_annotations([place(path, root) for path in others if is_annotation_file(path)], images, masks)
-    for key, path in annotations.labelme:
+    labels = [place(path, root) for path in others if path.suffix.lower() in FRAME_LABEL_SUFFIXES]
+    annotations = folder_annotations(labels, images, masks)
+    for key, path in annotations.of_frames:
         masks[key].append(path)
-    others = [path for path in others if not is_annotation_file(path) or path in annotations.others]
+    taken = {place.path for place in labels} - set(annotations.others)
+    others = [path for path in others if path not in taken]
     faults = [*annotations.faults, *_twice(images, "image"), *_twice(masks, "mask")]
     faults += _without_partner(images, masks, root)
     if not files:
@@ -216,7 +226,7 @@ def _without_partner(images: dict[Key, list[Path]], masks: dict[Key, list[Path]]
 
 
 def _hint_at_parent(root: Path) -> str:
-    name = root.resolve().name.lower()
+    name = plain_folder_name(root.resolve().name)
     return f"; the folder above it may be meant: {root.resolve().parent}" if name in IMAGE_FOLDERS else ""
 
 
@@ -224,7 +234,7 @@ def _folder_fault(root: Path) -> Fault | None:
     if root.is_dir():
         return None
     found = "a file" if root.exists() else "nothing"
-    message = f"expected a folder with images and masks, or a COCO file (.json), found {found}: {root}"
+    message = f"expected a folder with images and masks, or a COCO (.json) or CVAT file (.xml), found {found}: {root}"
     return Fault(kind="missing", path=root, message=message)
 
 
@@ -236,6 +246,16 @@ def _notes_on_others(root: Path, others: Iterable[Path]) -> list[str]:
     return [f"left out of {root}: files that are no pictures ({listed})"]
 
 
+def is_mask_video(video: Path) -> bool:
+    """Whether a video is the masks of another one beside it."""
+    return any(
+        video.stem.endswith(ending) and any(map(is_video, video.parent.glob(f"{escape(video.stem[: -len(ending)])}.*")))
+        for ending in MASK_VIDEO_ENDINGS
+    )
+
+
+MASK_VIDEO_ENDINGS = ("_masks", "_mask")
+"""What a mask video, or a folder of masks, is called behind its video's name."""
 Grouped = list[tuple[str, Path]]
 """Files, each with its group."""
 
@@ -251,10 +271,17 @@ def unlabeled_files(root: Path) -> tuple[Grouped, Grouped, list[str]]:
         images, masks = masks, {}  # frames that merely end in "_label" or the like
     base = root.resolve().name
     pictures = [("/".join(filter(None, (base, key[0]))), path) for key in sorted(images) for path in images[key]]
-    videos = [(f"{base}/{path.relative_to(root).with_suffix('').as_posix()}", path) for path in files if is_video(path)]
+    found = [path for path in files if is_video(path)]
+    mask_videos = [path for path in found if is_mask_video(path)]
+    videos = [
+        (f"{base}/{path.relative_to(root).with_suffix('').as_posix()}", path)
+        for path in found
+        if path not in mask_videos
+    ]
     notes = _notes_on_others(root, others)
-    if masks:
-        notes.append(f"left out of {root}: {sum(map(len, masks.values()))} masks, unlabelled frames need none")
+    count = sum(map(len, masks.values())) + len(mask_videos)
+    if count:
+        notes.append(f"left out of {root}: {count} {'mask' if count == 1 else 'masks'}")
     return pictures, videos, notes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endoseg_cli.data.faults import Fault
+from endoseg_cli.data.labels import shows_lesion
 from endoseg_cli.data.layout import (
     DEFAULT_FRAMES_PER_SECOND,
     LabeledRecord,
@@ -116,6 +117,17 @@ def gather_sources(config: SourcesConfig, on_video: Callable[[Path], None] | Non
     )
 
 
+def lacks_for_training(found: DataSources) -> list[tuple[str, str]]:
+    """Return what `train` would refuse about frames without faults, and what to do about it."""
+    lacks = []
+    if not found.labeled:
+        lacks.append(("training needs frames with masks", "give --labeled DIR, or --split FILE.json"))
+    if not found.val:
+        hint = "give --val DIR, --val-fraction 0.2 or --val-from RUN"
+        lacks.append(("training needs frames to validate on", hint))
+    return lacks
+
+
 def _validated_before(run: Path) -> tuple[LabeledRecord, ...]:
     """Return the validation frames of a run; raises MissingInputError or InputError where they cannot be had."""
     file = run / SPLIT_OF_A_RUN if run.is_dir() else run
@@ -141,7 +153,13 @@ def _folders(
     if config.val_fraction is not None and (labeled or not faults):
         sets = [scan.records for scan in scans]
         warnings += filter(None, [flat_split_warning(sets)])
-        train, chosen = split_by_group(labeled, config.val_fraction, config.seed, sets=sets)
+        train, chosen = split_by_group(
+            labeled,
+            config.val_fraction,
+            config.seed,
+            sets=sets,
+            has_lesion=lambda record: shows_lesion(record.image, record.mask),
+        )
         labeled, val = tuple(train), tuple(chosen)
     if config.val_from is not None:
         val = _validated_before(config.val_from)

@@ -12,7 +12,7 @@ from endoseg_cli.data.annotated import folder_annotations
 from endoseg_cli.data.faults import SHOWN_FAULTS, Fault
 from endoseg_cli.data.folder_names import list_files, place, strip_mask_suffix
 from endoseg_cli.data.images import IMAGE_SUFFIXES, is_image
-from endoseg_cli.data.labels import is_annotation_file
+from endoseg_cli.data.labels import FRAME_LABEL_SUFFIXES
 from endoseg_cli.data.layout import Key, LabeledRecord, UnlabeledRecord, pictures_by_key
 
 
@@ -27,8 +27,8 @@ class FrameLookup:
         if root.is_dir():
             files, others = list_files(root, IMAGE_SUFFIXES)
             self.images, self.masks = pictures_by_key([place(file, root) for file in files])
-            json_files = [place(file, root) for file in others if is_annotation_file(file)]
-            for key, file in folder_annotations(json_files, self.images, self.masks).labelme:
+            labels = [place(file, root) for file in others if file.suffix.lower() in FRAME_LABEL_SUFFIXES]
+            for key, file in folder_annotations(labels, self.images, self.masks).of_frames:
                 self.masks[key].append(file)
         self.keys_of_stem: dict[str, list[Key]] = defaultdict(list)
         for key in self.images:

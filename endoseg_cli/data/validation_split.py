@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from endoseg_cli.data.layout import LabeledRecord
 from endoseg_cli.errors import UsageError
 
+MOST_DRAWS = 100
+"""Draws of patients after which a set without a lesion is taken as it is."""
 LabeledGroups = dict[str, list[LabeledRecord]]
 
 
@@ -19,6 +22,7 @@ def split_by_group(
     seed: int,
     *,
     sets: Sequence[Sequence[LabeledRecord]] | None = None,
+    has_lesion: Callable[[LabeledRecord], bool] | None = None,
 ) -> tuple[list[LabeledRecord], list[LabeledRecord]]:
     """Return (train, val), about `fraction` of the frames in val, no patient or video in both.
 
@@ -26,6 +30,7 @@ def split_by_group(
     labelled folder, by itself, where they are given. A folder of the same name in two sets is one patient. A flat
     folder is cut by name instead: val is one run of neighbours, so that only its two ends touch the frames trained on;
     `flat_split_warning` says so.
+    With `has_lesion`, other draws follow until both sets show a lesion, if any does.
     The same records, fraction and seed give the same split. Raises UsageError.
     """
     if not 0 < fraction < 1:
@@ -34,12 +39,25 @@ def split_by_group(
         raise UsageError(f"--val-fraction: expected two or more labelled frames to split, found {len(records)}")
     ordered = sorted(records, key=natural_order)
     groups = _patients([ordered] if sets is None else [sorted(each, key=natural_order) for each in sets])
-    if len(groups) < 2:
-        return _cut_by_name(ordered, fraction, seed)
-    chosen = _choose_groups({name: len(frames) for name, frames in groups.items()}, fraction * len(records), seed)
-    train = [record for name, frames in groups.items() if name not in chosen for record in frames]
-    val = [record for name, frames in groups.items() if name in chosen for record in frames]
-    return train, val
+    drawn = _cuts_by_name(ordered, fraction, seed) if len(groups) < 2 else _draws_of_groups(groups, fraction, seed)
+    first = next(drawn)
+    if has_lesion is None:
+        return first
+    fits = (each for each in chain([first], drawn) if all(any(map(has_lesion, part)) for part in each))
+    return next(fits, first)
+
+
+def _draws_of_groups(
+    groups: LabeledGroups, fraction: float, seed: int
+) -> Iterator[tuple[list[LabeledRecord], list[LabeledRecord]]]:
+    """Yield (train, val) of one draw after the other."""
+    sizes = {name: len(frames) for name, frames in groups.items()}
+    wanted = fraction * sum(sizes.values())
+    for draw in range(MOST_DRAWS):
+        chosen = _choose_groups(sizes, wanted, f"{seed}+{draw}" if draw else f"{seed}")
+        train = [record for name, frames in groups.items() if name not in chosen for record in frames]
+        val = [record for name, frames in groups.items() if name in chosen for record in frames]
+        yield train, val
 
 
 def flat_split_warning(sets: Sequence[Sequence[LabeledRecord]]) -> str | None:
@@ -74,7 +92,7 @@ def _patients_of_one(records: Sequence[LabeledRecord]) -> LabeledGroups:
         depth += 1
 
 
-def _choose_groups(sizes: dict[str, int], wanted: float, seed: int) -> set[str]:
+def _choose_groups(sizes: dict[str, int], wanted: float, seed: str) -> set[str]:
     """Take groups in a drawn order as long as each brings val nearer to its size; at least one, never all."""
     drawn = sorted(sizes, key=lambda name: hashlib.blake2b(f"{seed}/{name}".encode()).digest())
     chosen: set[str] = set()
@@ -86,15 +104,17 @@ def _choose_groups(sizes: dict[str, int], wanted: float, seed: int) -> set[str]:
     return chosen or {min(drawn, key=lambda name: sizes[name])}
 
 
-def _cut_by_name(
+def _cuts_by_name(
     ordered: Sequence[LabeledRecord], fraction: float, seed: int
-) -> tuple[list[LabeledRecord], list[LabeledRecord]]:
-    """Return (train, val) with val one run of neighbours by name, its start drawn from the seed."""
+) -> Iterator[tuple[list[LabeledRecord], list[LabeledRecord]]]:
+    """Yield (train, val) with val one run of neighbours by name, its first start drawn from the seed."""
     length = min(max(round(fraction * len(ordered)), 1), len(ordered) - 1)
     draw = int.from_bytes(hashlib.blake2b(f"{seed}".encode(), digest_size=8).digest())
-    start = draw % (len(ordered) - length + 1)
-    end = start + length
-    return [*ordered[:start], *ordered[end:]], list(ordered[start:end])
+    starts = len(ordered) - length + 1
+    for further in range(starts):
+        start = (draw + further) % starts
+        end = start + length
+        yield [*ordered[:start], *ordered[end:]], list(ordered[start:end])
 
 
 def natural_order(record: LabeledRecord) -> tuple[list[tuple[int, str]], str]:

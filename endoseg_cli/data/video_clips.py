@@ -18,7 +18,7 @@ from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.data.folder_names import place
 from endoseg_cli.data.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import LabeledRecord, find_labeled, scan_labeled
+from endoseg_cli.data.layout import MASK_VIDEO_ENDINGS, LabeledRecord, find_labeled, is_mask_video, scan_labeled
 from endoseg_cli.data.validation_split import natural_key
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.video.reader import VideoReader
@@ -29,7 +29,6 @@ STILL_FRAMES = PICTURES_PER_SECOND
 """Frames of a clip that is made of a still."""
 STILL_SEED = 1
 """Where the cameras over stills go."""
-_MASK_ENDINGS = ("_masks", "_mask")
 _HINT = "masks of VIDEO.mp4 lie beside it as VIDEO_masks/000000.png... or VIDEO_masks.mp4"
 
 
@@ -69,7 +68,7 @@ def find_clips(path: Path) -> list[Clip]:
         return [_video(path, path.name)]
     if not path.is_dir():
         raise MissingInputError(f"no such file or folder: {path}", hint="check the path")
-    videos = [file for file in sorted(path.rglob("*")) if file.is_file() and is_video(file) and not _is_mask(file)]
+    videos = [file for file in sorted(path.rglob("*")) if file.is_file() and is_video(file) and not is_mask_video(file)]
     if videos:
         return [_video(video, str(video.relative_to(path))) for video in videos]
     pictures = [file for file in sorted(path.rglob("*")) if file.is_file() and is_image(file)]
@@ -122,7 +121,7 @@ def clips_of_stills(
 
 
 def _video(video: Path, name: str) -> Clip:
-    for ending in _MASK_ENDINGS:
+    for ending in MASK_VIDEO_ENDINGS:
         folder = video.with_name(video.stem + ending)
         if folder.is_dir():
             files = tuple(sorted((file for file in folder.iterdir() if is_image(file)), key=_by_stem))
@@ -135,15 +134,6 @@ def _video(video: Path, name: str) -> Clip:
 
 def _escaped(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
-
-
-def _is_mask(video: Path) -> bool:
-    """Whether a video is the masks of another one beside it."""
-    return any(
-        video.stem.endswith(ending)
-        and any(map(is_video, video.parent.glob(f"{_escaped(video.stem[: -len(ending)])}.*")))
-        for ending in _MASK_ENDINGS
-    )
 
 
 def _labeled(root: Path) -> list[Clip]:

@@ -26,6 +26,9 @@ from endoseg_cli.inference.stills import segment_picture, segment_pictures
 class JobListener(Protocol):
     """What the command line wants to hear while a job runs; every call comes while the job waits."""
 
+    def noted(self, text: str) -> None:
+        """Something among the inputs was left out."""
+
     def started(self, source: Source) -> None:
         """An input is about to be segmented."""
 
@@ -79,7 +82,7 @@ def run_job(
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
     each error is told to the listener and the others go on.
     """
-    sources = find_sources(inputs, sequences=config.fps is not None)
+    sources = find_sources(inputs, sequences=config.fps is not None, on_note=listener.noted)
     _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs)
     predictor = load_predictor()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from endoseg_cli.data.images import is_image, is_video
+from endoseg_cli.data.images import is_image, is_picture, is_video
+from endoseg_cli.data.layout import unlabeled_files
 from endoseg_cli.data.validation_split import natural_key
 from endoseg_cli.errors import MissingInputError, UsageError
 
@@ -26,22 +28,29 @@ class Source:
     folder: Path = Path()
     """Where a sequence lies below the folder it was found in."""
 
-    @property
+    @cached_property
     def is_picture(self) -> bool:
         """Whether it is a still picture."""
-        return not self.pictures and is_image(self.path)
+        return not self.pictures and is_picture(self.path)
 
 
-def find_sources(inputs: Sequence[str], *, sequences: bool = False) -> list[Source]:
+def _say_nothing(_: str) -> None:
+    pass
+
+
+def find_sources(
+    inputs: Sequence[str], *, sequences: bool = False, on_note: Callable[[str], None] = _say_nothing
+) -> list[Source]:
     """Return the pictures and videos that files, folders (searched through) and globs stand for, each once.
 
+    In folders, masks and hidden files are left out as in training; `on_note` is told what was.
     With `sequences`, the pictures of each folder are one source, in the natural order of their names. Raises
     MissingInputError for an input that does not exist, or holds or matches nothing to segment, and UsageError for
     `sequences` where there are no pictures.
     """
     found: dict[Path, Source] = {}
     for text in inputs:
-        for source in _joined(text) if sequences else _expand(text):
+        for source in _joined(text, on_note) if sequences else _expand(text, on_note):
             found.setdefault(source.path.resolve(), source)
     sources = list(found.values())
     if sequences and not any(source.pictures for source in sources):
@@ -49,14 +58,17 @@ def find_sources(inputs: Sequence[str], *, sequences: bool = False) -> list[Sour
     return sources
 
 
-def _expand(text: str) -> list[Source]:
+def _expand(text: str, on_note: Callable[[str], None]) -> list[Source]:
     if not text:  # Path("") would be the working directory
         raise MissingInputError("an input is empty", hint="check the shell variable that it came from")
     path = Path(text)
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_medium(file)]
+        pictures, videos, notes = unlabeled_files(path)
+        files = sorted(file for _, file in (*pictures, *videos))
         if not files:
             raise MissingInputError(f"no pictures or videos in the folder {path}", hint="check the path")
+        for note in notes:
+            on_note(note)
         return [Source(path=file, place=file.relative_to(path).with_suffix("")) for file in files]
     if path.exists():
         return [Source(path=path, place=Path(path.stem))]
@@ -70,11 +82,11 @@ def _expand(text: str) -> list[Source]:
     raise MissingInputError(f"no such file or folder: {text}", hint="check the path")
 
 
-def _joined(text: str) -> list[Source]:
+def _joined(text: str, on_note: Callable[[str], None]) -> list[Source]:
     """Return what one input stands for, the pictures of each folder joined."""
     sources: list[Source] = []
     folders: dict[Path, list[Source]] = {}
-    for source in _expand(text):
+    for source in _expand(text, on_note):
         if source.is_picture:
             folders.setdefault(source.path.parent, []).append(source)
         else:

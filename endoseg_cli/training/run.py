@@ -12,7 +12,7 @@ import torch
 from endoseg_cli.data.check import check_data
 from endoseg_cli.data.frames import FrameStore
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord, find_videos
-from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources
+from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources, lacks_for_training
 from endoseg_cli.data.split import Split, write_split
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
@@ -299,17 +299,19 @@ def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
 def _gather(sources: SourcesConfig, listener: RunListener) -> DataSources:
     found = gather_sources(sources)
     report = check_data(
-        found.labeled, found.unlabeled, found.val, faults=found.faults, warnings=found.warnings, cheap=True
+        found.labeled,
+        found.unlabeled,
+        found.val,
+        negatives=found.negatives,
+        faults=found.faults,
+        warnings=found.warnings,
+        cheap=True,
     )
     report.raise_faults()
     for warning in report.warnings:
         listener.on_warning(warning)
-    if not found.labeled:
-        raise UsageError("training needs frames with masks", hint="give --labeled DIR, or --split FILE.json")
-    if not found.val:
-        raise UsageError(
-            "training needs frames to validate on", hint="give --val DIR, --val-fraction 0.2 or --val-from RUN"
-        )
+    for what, hint in lacks_for_training(found):
+        raise UsageError(what, hint=hint)
     return found
 
 

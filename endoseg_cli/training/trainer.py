@@ -270,7 +270,8 @@ class Trainer:
         patience = self.config.patience
         if patience is not None and self.validations_since_best >= patience:
             return True
-        return self.schedule.is_over(self.step, self._clock(self._validation_seconds))
+        # a run of no step at all would have nothing to keep
+        return self.schedule.is_over(self.step, self._clock(self._validation_seconds) if self.step else 0.0)
 
     def _paces(self) -> bool:
         """Fit warm-up and ramp-up into --max-time; return whether the batches to come are others now."""

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from endoseg_cli.annotations.coco_labels import CocoLabels, parse_coco
+from endoseg_cli.annotations.coco_labels import parse_coco
+from endoseg_cli.annotations.labels import FileLabels
 from endoseg_cli.errors import InputError
 
 SQUARE = [1, 1, 4, 1, 4, 3, 1, 3]
 PATH = Path("labels.json")
 
 
-def coco(*annotations: object, images: list[Any] | None = None, categories: list[Any] | None = None) -> CocoLabels:
+def coco(*annotations: object, images: list[Any] | None = None, categories: list[Any] | None = None) -> FileLabels:
     shown = [{"id": 7, "file_name": "a.png", "width": 6, "height": 5}] if images is None else images
     names = [{"id": 1, "name": "polyp"}, {"id": 2, "name": "Background"}] if categories is None else categories
     content = {"images": shown, "categories": names, "annotations": list(annotations)}

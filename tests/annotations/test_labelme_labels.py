@@ -82,10 +82,26 @@ def test_shapes_that_cannot_be_understood_name_file_and_shape(broken: object, me
     assert "a.json" in raised.value.message and "shape 1" in raised.value.message
 
 
-@pytest.mark.parametrize("size", [(None, 5), (0, 5), ("4", 5), (10**9, 5)])
+@pytest.mark.parametrize("size", [(None, 5), (0, 5), ("four", 5), (10**9, 5), (60_000, 60_000)])
 def test_a_size_is_needed(size: tuple[Any, Any]) -> None:
     with pytest.raises(InputError, match="a width and a height"):
         labelme(size=size)
+
+
+def test_a_size_may_be_text_and_a_stray_point_counts_nothing() -> None:
+    square = shape([[1, 1], [4, 1], [4, 3], [1, 3]])
+    labels = labelme(square, shape([[9, 9]], "point"), size=("40", "56"))
+    assert labels.size == (40, 56) and labels.mask().sum() == 6
+
+
+def test_a_file_of_labelme_3_has_the_size_of_its_picture(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 50), np.uint8))
+    content = {"shapes": [shape([[1, 1], [4, 1], [4, 3], [1, 3]])], "imagePath": "..\\..\\media\\a.png"}
+    labels = parse_labelme(content, tmp_path / "a.json")
+    assert labels.size == (30, 50) and labels.mask().sum() == 6
+    assert parse_labelme({**content, "imageData": png(np.zeros((20, 10)))}, tmp_path / "b.json").size == (20, 10)
+    with pytest.raises(InputError, match="found neither"):
+        parse_labelme({**content, "imagePath": "absent.png"}, tmp_path / "a.json")
 
 
 def test_another_file_is_refused() -> None:

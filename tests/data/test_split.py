@@ -58,7 +58,7 @@ def test_all_faulty_entries_are_told_at_once(tmp_path: Path) -> None:
     bad = ["p1c", "p1x", "same", 7, {"image": "images/p1/p1a.png"}, {"image": "images/absent.png", "mask": "m.png"}]
     with pytest.raises(InputError) as caught:
         read_split(write(tmp_path / "split.json", labeled=bad, val=["p2a"]))
-    message = caught.value.message
+    message = str(caught.value)
     assert message.startswith("7 faults in the data")
     assert "one mask for p1c, found none" in message
     assert "named p1x, found none" in message and "nearest name is p1" in message

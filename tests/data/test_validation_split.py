@@ -61,3 +61,19 @@ def test_the_seed_decides_and_the_order_of_records_does_not() -> None:
 def test_what_cannot_be_split_is_refused(count: int, fraction: float) -> None:
     with pytest.raises(UsageError, match="--val-fraction"):
         split_by_group(records({"": count}), fraction, 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("counts", [{"": 8}, {f"p{index}": 2 for index in range(6)}])
+def test_both_sides_show_a_lesion_if_they_can(counts: dict[str, int], seed: int) -> None:
+    given = records(counts)
+    with_lesion = {given[index].name for index in (0, 3, 4)}
+    train, val = split_by_group(given, 0.2, seed, has_lesion=lambda record: record.name in with_lesion)
+    assert any(record.name in with_lesion for record in train)
+    assert any(record.name in with_lesion for record in val)
+
+
+def test_a_split_that_shows_lesions_already_stays_and_one_that_cannot_is_taken_as_it_is() -> None:
+    given = records({f"p{index}": 3 for index in range(6)})
+    assert split_by_group(given, 0.3, 5, has_lesion=lambda record: True) == split_by_group(given, 0.3, 5)
+    assert split_by_group(given, 0.3, 5, has_lesion=lambda record: False) == split_by_group(given, 0.3, 5)

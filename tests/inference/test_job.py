@@ -30,6 +30,9 @@ class Listener:
     heard: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
 
+    def noted(self, text: str) -> None:
+        self.heard.append(f"noted {text}")
+
     def started(self, source: Source) -> None:
         self.heard.append(f"started {source.path.name}")
 
