@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from endoseg_cli.errors import OutputError
+from endoseg_cli.part_file import acquire
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
     try:
-        if not _acquire(handle):
+        if not acquire(handle):
             raise OutputError(f"another process is writing {what}", hint="wait until it ends, or choose another name")
         try:
             yield
@@ -31,24 +31,3 @@ def lock(path: Path, what: str) -> Iterator[None]:
                 path.unlink()
     finally:
         os.close(handle)
-
-
-def _acquire(handle: int) -> bool:
-    """Return False only where another process holds the lock."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # no locks there, as on some network drives
-        return True
-    return True

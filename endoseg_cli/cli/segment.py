@@ -178,7 +178,7 @@ def segment(
 ) -> None:
     """Segment lesions in videos and pictures; masks line up with the input frame for frame.
 
-    Writes to OUT.part and renames it when it is complete. Prints the paths of what it wrote.
+    Writes to OUT.endoseg.part and renames it when it is complete. Prints the paths of what it wrote.
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
     """

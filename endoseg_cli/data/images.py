@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.data.mask_values import describe_values, foreground_mask
 from endoseg_cli.errors import InputError, MissingInputError, OutputError
+from endoseg_cli.part_file import whole_file
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 PAGED_SUFFIXES = frozenset({".tif", ".tiff", ".webp"})
@@ -92,12 +92,10 @@ def write_png(
     if picture.ndim == 3:
         picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV writes BGR
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(encoded.tobytes())
-        temporary.replace(path)
+        with whole_file(path, durable=False) as file:
+            file.write(encoded.tobytes())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 

@@ -12,6 +12,7 @@ from endoseg_cli.data.faults import Fault, raise_faults
 from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.split_lookup import FrameLookup
 from endoseg_cli.errors import InputError, MissingInputError, OutputError
+from endoseg_cli.part_file import whole_file
 
 EXPECTED_LAYOUT = '{"train": {"labeled": [...], "unlabeled": [...]}, "val": [...]}'
 
@@ -68,10 +69,10 @@ def write_split(path: Path, split: Split, root: Path | None = None) -> None:
 
     unlabeled = [{"image": shown(record.image)} for record in split.unlabeled]
     content = {"train": {"labeled": pairs(split.labeled), "unlabeled": unlabeled}, "val": pairs(split.val)}
-    temporary = path.with_name(f".{path.name}.tmp")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     try:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with whole_file(path) as file:
+            file.write(text.encode("utf-8", "surrogateescape"))  # names that are not UTF-8 keep their bytes
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
@@ -79,7 +80,7 @@ def write_split(path: Path, split: Split, root: Path | None = None) -> None:
 def _read_lists(path: Path) -> tuple[list[object], list[object], list[object]]:
     """Return the entries of labelled, unlabelled and val; of other lists only a test set may be there."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError as error:
         raise MissingInputError(f"no such split file: {path}") from error
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.part_file import whole_file
 
 
 def check_output(path: Path, option: str, *, overwrite: bool) -> None:
@@ -17,21 +18,11 @@ def check_output(path: Path, option: str, *, overwrite: bool) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 under a temporary name and rename it; raises OutputError."""
-    partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with whole_file(path) as file:
+            file.write(text.encode("utf-8"))
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}", hint="check the folder and its free space"
         ) from error
-    finally:
-        _remove_quietly(partial)
-
-
-def _remove_quietly(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:  # the folder itself is missing or closed; the error that matters is already on its way
-        return

@@ -11,6 +11,7 @@ from endoseg_cli.errors import OutputError
 from endoseg_cli.inference.masks import Segmentation
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.predictor import Pixels
+from endoseg_cli.part_file import whole_file
 
 PNG_COMPRESSION = 1
 """zlib level: frames of endoscopy hardly shrink further at higher ones, which take several times as long."""
@@ -26,38 +27,50 @@ def annotated_frame(targets: Targets, index: int, segmentation: Segmentation) ->
     )
 
 
-def write_frame(targets: Targets, index: int, picture: Pixels) -> None:
+class Folders:
+    """Makes each folder once, so that one which is removed while its pictures are written is missed, not made again."""
+
+    def __init__(self) -> None:
+        self._made: set[Path] = set()
+
+    def make(self, folder: Path) -> None:
+        """Make a folder unless that was done before; raises OutputError."""
+        if folder in self._made:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder}: {error.strerror}", hint="choose another") from error
+        self._made.add(folder)
+
+
+def write_frame(targets: Targets, index: int, picture: Pixels, folders: Folders) -> None:
     """Write a video's frame (H, W, 3) as PNG into the folder of frames; of a sequence, copy its picture as it is.
 
     Raises OutputError.
     """
     if targets.source.pictures:
-        copy_picture(targets, index)
+        copy_picture(targets, index, folders)
         return
-    path = _path_in_folder(targets, index)
+    path = _path_in_folder(targets, index, folders)
     write_png(path, picture, compression=PNG_COMPRESSION)
 
 
-def copy_picture(targets: Targets, index: int = 0) -> None:
+def copy_picture(targets: Targets, index: int, folders: Folders) -> None:
     """Copy a picture as it is into the folder of frames, unless it lies there already; raises OutputError."""
     source = targets.source.pictures[index] if targets.source.pictures else targets.source.path
-    path = _path_in_folder(targets, index)
+    path = _path_in_folder(targets, index, folders)
     if path.exists() and path.samefile(source):
         return
-    part = path.with_name(path.name + ".part")
     try:
-        shutil.copyfile(source, part)
-        part.replace(path)
+        with source.open("rb") as original, whole_file(path, durable=False) as file:
+            shutil.copyfileobj(original, file)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
 
 
-def _path_in_folder(targets: Targets, index: int) -> Path:
+def _path_in_folder(targets: Targets, index: int, folders: Folders) -> Path:
     assert targets.frames is not None, "frames are wanted"
     path = targets.frames / targets.frame_name(index)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}", hint="choose another") from error
+    folders.make(path.parent)
     return path

@@ -11,7 +11,8 @@ from endoseg_cli.annotations.formats import AnnotationConfig
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.records import check_records_path
 from endoseg_cli.inference.sources import Source
-from endoseg_cli.video.target import CONTAINERS, check_target, part_path
+from endoseg_cli.part_file import part_path
+from endoseg_cli.video.target import CONTAINERS, check_target
 
 PICTURE_SUFFIX = ".png"
 
@@ -184,6 +185,14 @@ def _check_part_files(targets: Sequence[Targets], config: OutputConfig) -> None:
     """Refuse outputs whose temporary file is an input, or a link to somebody's file, which writing would destroy."""
     annotations = None if config.annotations is None else config.annotations.path
     tables = [path for path in (config.records, annotations) if path is not None]
+    for table in tables:
+        if [file.resolve() for file in tables].count(table.resolve()) > 1:
+            raise UsageError(f"--records and --annotations would both write {table}", hint="name them apart")
+        for target in targets:
+            if table.resolve() in {file.resolve() for file in target.files()}:
+                raise UsageError(f"two products would write {table}", hint="name them apart")
+            if table.exists() and table.resolve() == target.source.path.resolve():
+                raise OutputError(f"the output would replace the input: {table}", hint="choose another name")
     sources = {path.resolve() for target in targets for path in (target.source.path, *target.source.pictures)}
     for file in (*(file for target in targets for file in target.files()), *tables):
         part = part_path(file)

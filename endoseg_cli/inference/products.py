@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.data.images import write_png
-from endoseg_cli.errors import OutputError
-from endoseg_cli.inference.frame_pictures import annotated_frame, copy_picture, write_frame
+from endoseg_cli.inference.frame_pictures import Folders, annotated_frame, copy_picture, write_frame
 from endoseg_cli.inference.masks import Segmentation
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.overlay import OverlayConfig, tint_planes, tint_rgb
@@ -58,6 +57,7 @@ class VideoProducts:
         self._targets, self._info, self._style, self._records = targets, info, style, records
         self._annotations = annotations
         self._pictures = 0
+        self._folders = Folders()
         self.frames = 0
         """Frames written so far."""
         self.lesion_frames = 0
@@ -132,12 +132,14 @@ class VideoProducts:
         name = self._targets.picture_name(frame.index)
         self._pictures += 1
         if self._targets.mask_pictures is not None:
-            write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names)
+            write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names, self._folders)
         if self._targets.probabilities is not None:
-            write_probabilities(self._targets.probabilities / name, segmentation, self._style.class_names)
+            write_probabilities(
+                self._targets.probabilities / name, segmentation, self._style.class_names, self._folders
+            )
         if self._targets.frames is not None:
             assert frame.picture is not None, "the reader keeps pictures when frames are wanted"
-            write_frame(self._targets, frame.index, frame.picture)
+            write_frame(self._targets, frame.index, frame.picture, self._folders)
         if self._annotations is not None:
             self._annotations.write(annotated_frame(self._targets, frame.index, segmentation))
         if self._records is not None:
@@ -162,16 +164,17 @@ def write_picture_products(
     annotations: AnnotationWriter | None = None,
 ) -> None:
     """Write the products of one picture (H, W, 3)."""
+    folders = Folders()
     if targets.masks is not None:
-        _write(targets.masks, segmentation.any_class)
+        _write(targets.masks, segmentation.any_class, folders)
     if targets.overlay is not None:
-        _write(targets.overlay, tint_rgb(image, segmentation.mask, style.overlay))
+        _write(targets.overlay, tint_rgb(image, segmentation.mask, style.overlay), folders)
     if targets.mask_pictures is not None:
-        write_masks(targets.mask_pictures, segmentation, style.class_names)
+        write_masks(targets.mask_pictures, segmentation, style.class_names, folders)
     if targets.probabilities is not None:
-        write_probabilities(targets.probabilities, segmentation, style.class_names)
+        write_probabilities(targets.probabilities, segmentation, style.class_names, folders)
     if targets.frames is not None:
-        copy_picture(targets)
+        copy_picture(targets, 0, folders)
     if annotations is not None:
         annotations.write(annotated_frame(targets, 0, segmentation))
     if records is not None:
@@ -179,24 +182,25 @@ def write_picture_products(
         records.write(frame_records(segmentation, style.class_names, source=source, frame=0, time=None, flags=""))
 
 
-def write_masks(path: Path, segmentation: Segmentation, class_names: tuple[str, ...]) -> None:
+def write_masks(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:
     """Write masks as 0/255 PNG: to `path`, or of several classes into a folder per class beside it."""
-    _write_classes(path, class_names, lambda index: segmentation.mask[index])
+    _write_classes(path, class_names, lambda index: segmentation.mask[index], folders)
 
 
-def write_probabilities(path: Path, segmentation: Segmentation, class_names: tuple[str, ...]) -> None:
+def write_probabilities(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:
     """Write probabilities as 16-bit PNG, 65535 = 1: to `path`, or of several classes into a folder per class."""
-    _write_classes(path, class_names, lambda index: np.rint(segmentation.probability[index] * 65535).astype(np.uint16))
+    _write_classes(
+        path, class_names, lambda index: np.rint(segmentation.probability[index] * 65535).astype(np.uint16), folders
+    )
 
 
-def _write_classes(path: Path, class_names: tuple[str, ...], pixels: Callable[[int], PngPixels]) -> None:
+def _write_classes(
+    path: Path, class_names: tuple[str, ...], pixels: Callable[[int], PngPixels], folders: Folders
+) -> None:
     for index, name in enumerate(class_names):
-        _write(path if len(class_names) == 1 else path.parent / name / path.name, pixels(index))
+        _write(path if len(class_names) == 1 else path.parent / name / path.name, pixels(index), folders)
 
 
-def _write(path: Path, pixels: PngPixels) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}", hint="choose another") from error
+def _write(path: Path, pixels: PngPixels, folders: Folders) -> None:
+    folders.make(path.parent)
     write_png(path, pixels, compression=PNG_COMPRESSION)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -21,6 +20,7 @@ from endoseg_cli.errors import MissingInputError, OutputError, UsageError, Weigh
 from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.encoders import IMAGENET
 from endoseg_cli.networks.unet import UNet, UNetConfig
+from endoseg_cli.part_file import whole_file
 
 FORMAT_VERSION = 1
 """Version of the file format; raised when an older endoseg could misread a newer file."""
@@ -128,14 +128,11 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
     }
     _check_finite(tensors, "", path)
     metadata = {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **_card_to_dict(bundle.card)})}
-    partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(save(tensors, metadata))  # save_file would hide the file from other users
-        partial.replace(path)
+        with whole_file(path) as file:
+            file.write(save(tensors, metadata))  # save_file would hide the file from other users
     except (OSError, SafetensorError) as error:
-        with suppress(OSError):  # where the folder is a file, there is nothing to remove either
-            partial.unlink()
         raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder's free space") from error
 
 

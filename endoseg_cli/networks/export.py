@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from endoseg_cli.networks.bundle import Bundle, ModelCard
 from endoseg_cli.networks.deployable import Deployable
 from endoseg_cli.networks.export_formats import Run, onnx_bytes, open_onnx, open_torchscript, torchscript_bytes
 from endoseg_cli.networks.fusion import fuse_for_prediction
+from endoseg_cli.part_file import whole_file
 
 ExportFormat = Literal["onnx", "torchscript"]
 SUFFIXES: dict[ExportFormat, str] = {"onnx": ".onnx", "torchscript": ".pt"}
@@ -53,18 +53,16 @@ def export_model(bundle: Bundle, path: Path, kind: ExportFormat) -> Exported:
     """
     fused = Deployable(bundle.card, [fuse_for_prediction(network) for network in bundle.networks])
     content = _WRITERS[kind](fused, bundle.card)
-    partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        exported = check_file(bundle, partial, kind)
-        partial.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, OutputError):
-            raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
+        with whole_file(path) as file:
+            file.write(content)
+            file.flush()
+            exported = check_file(bundle, Path(file.name), kind)
+    except OutputError:
         raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
     return Exported(path=path, pictures=exported.pictures, largest_difference=exported.largest_difference)
 
 

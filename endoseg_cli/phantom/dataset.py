@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.part_file import whole_file
 from endoseg_cli.phantom.clip_file import ClipFile
 from endoseg_cli.phantom.clips import ClipPlan, sample_clip
 from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
@@ -172,13 +173,11 @@ def write_picture(path: Path, picture: Bytes) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     """Write under a temporary name, then rename."""
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        with whole_file(path, durable=False) as file:
+            file.write(data)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from endoseg_cli.errors import MissingInputError, OutputError, WeightsError
+from endoseg_cli.part_file import whole_file
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -15,13 +16,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     Raises OutputError when the disk does not take it.
     """
-    partial = path.with_name(path.name + ".part")
     try:
-        with partial.open("wb") as file:
+        with whole_file(path) as file:
             torch.save(state, file)
-        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write the checkpoint {path}: {error}", hint="check the free space") from error
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from endoseg_cli.data.sources import SourcesConfig
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError
+from endoseg_cli.part_file import whole_file
 from endoseg_cli.training.config import TrainConfig
 
 SECTIONS: dict[str, type] = {"data": SourcesConfig, "training": TrainConfig}
@@ -59,10 +60,9 @@ def write_config(path: Path, sources: SourcesConfig, config: TrainConfig, record
 def write_sections(path: Path, sections: Mapping[str, Settings], record: Mapping[str, Any]) -> None:
     """Write the sections of a config file and the record; raises OutputError when the disk does not take it."""
     resolved = {**{name: plain(settings) for name, settings in sections.items()}, RECORD: plain(record)}
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        partial.replace(path)
+        with whole_file(path) as file:
+            file.write(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode("utf-8"))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from endoseg_cli.part_file import whole_file
 from endoseg_cli.training.log import Row
 
 PANELS = (
@@ -39,9 +40,8 @@ def write_curves(path: Path, rows: Sequence[Row], panels: Panels = PANELS) -> No
     FigureCanvasAgg(figure)
     for axes, (title, prefixes) in zip(figure.subplots(2, 3).flat, panels, strict=True):
         _draw(axes, title, prefixes, rows)
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    figure.savefig(partial, dpi=80)
-    partial.replace(path)
+    with whole_file(path, durable=False) as file:
+        figure.savefig(file, dpi=80, format="png")
 
 
 def _draw(axes: Axes, title: str, prefixes: tuple[str, ...], rows: Sequence[Row]) -> None:

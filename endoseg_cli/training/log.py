@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from io import TextIOWrapper
 from pathlib import Path
 
 from endoseg_cli.errors import OutputError
+from endoseg_cli.part_file import whole_file
 from endoseg_cli.training.records import ValidationRecord
 
 Row = dict[str, str]
@@ -34,13 +36,11 @@ class MetricsLog:
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        partial = self._path.with_name(self._path.name + ".part")
         try:
-            with partial.open("w", newline="", encoding="utf-8") as file:
+            with whole_file(self._path) as binary, TextIOWrapper(binary, encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(self.rows)
-            partial.replace(self._path)
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}", hint="check the free space") from error
 

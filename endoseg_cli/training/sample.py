@@ -36,9 +36,7 @@ def write_sample(
     """
     count = min(SHOWN_FRAMES, len(frames))
     rows = [_row(networks, frames, place * len(frames) // count, size, normalise) for place in range(count)]
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    write_png(partial, np.concatenate(rows, axis=0))
-    partial.replace(path)
+    write_png(path, np.concatenate(rows, axis=0))
 
 
 def _row(

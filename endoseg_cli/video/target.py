@@ -23,11 +23,6 @@ def container_for(path: Path) -> str:
     return container
 
 
-def part_path(path: Path) -> Path:
-    """Return the name that an output has until it is complete."""
-    return path.with_name(path.name + ".part")
-
-
 def check_target(path: Path, *, source: Path, overwrite: bool) -> None:
     """Make sure that an output video can be written, without writing anything.
 

@@ -11,14 +11,14 @@ import av
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.part_file import FinishOrAbort
+from endoseg_cli.part_file import Claim, FinishOrAbort, publish
 from endoseg_cli.video.audio import AudioCopy
 from endoseg_cli.video.colour import BT709, ColourTags
 from endoseg_cli.video.encoder import EncoderSettings, add_video_stream, open_output
 from endoseg_cli.video.info import VideoInfo
 from endoseg_cli.video.planes import Planes, even, fill
 from endoseg_cli.video.rotation import Pixels, stored
-from endoseg_cli.video.target import check_target, container_for, part_path
+from endoseg_cli.video.target import check_target, container_for
 
 _BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, and chroma without colour
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -36,7 +36,8 @@ class _VideoWriter(FinishOrAbort):
     ) -> None:
         check_target(path, source=info.path, overwrite=overwrite)
         self.path = path
-        self.part = part_path(path)
+        self._claim = Claim(path)
+        self.part = self._claim.part
         """Where the video is until it is complete; playable at any time."""
         self.warnings: list[str] = []
         """What the output lacks compared to the input, one sentence each."""
@@ -47,11 +48,14 @@ class _VideoWriter(FinishOrAbort):
         self._info, self._settings = info, settings
         self._origin = origin_pts
         self._closed = False
-        with self._errors():
-            self._output = open_output(self.part, container_for(path), info.time_base)
-            self._stream = add_video_stream(self._output, settings, info)
-            self.part.parent.mkdir(parents=True, exist_ok=True)
-            self.part.write_bytes(b"")  # FFmpeg itself would find out only with the first frame
+        try:
+            with self._errors():
+                self._output = open_output(self.part, container_for(path), info.time_base)
+                self._stream = add_video_stream(self._output, settings, info)
+        except BaseException:
+            self._claim.release()
+            self.part.unlink(missing_ok=True)
+            raise
         self._audio: AudioCopy | None = None
 
     def finish(self) -> None:
@@ -69,7 +73,7 @@ class _VideoWriter(FinishOrAbort):
                 if self._audio is not None:
                     self._audio.copy_until(math.inf, origin=self._origin * self._info.time_base)
                 self._close()
-                self.part.replace(self.path)
+                publish(self.part, self.path)
         except BaseException:
             self.abort()
             raise
@@ -90,7 +94,10 @@ class _VideoWriter(FinishOrAbort):
         if self._audio is not None:
             self.warnings += self._audio.warnings
             self._audio.close()
-        self._output.close()
+        try:
+            self._output.close()
+        finally:
+            self._claim.release()
 
     def _encode(self, picture: av.VideoFrame, pts: int) -> None:
         if self.frames_written == 0:

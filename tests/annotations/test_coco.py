@@ -50,12 +50,12 @@ def test_a_job_that_stops_leaves_a_part_file_that_reads(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), CocoWriter(tmp_path / "a.json", ("polyp",)) as writer:
         writer.write(frame_of(disc(), "ä.png"))
         raise KeyboardInterrupt
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json.part"]
-    content = json.loads((tmp_path / "a.json.part").read_text(encoding="utf-8"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json.endoseg.part"]
+    content = json.loads((tmp_path / "a.json.endoseg.part").read_text(encoding="utf-8"))
     assert content["images"][0]["file_name"] == "ä.png" and len(content["annotations"]) == 1
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"a\.json\.part"):
+    with pytest.raises(OutputError, match=r"a\.json\.endoseg\.part"):
         CocoWriter(tmp_path / "file" / "a.json", ("polyp",))

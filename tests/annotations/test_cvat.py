@@ -56,5 +56,5 @@ def test_a_job_that_stops_leaves_a_part_file_that_reads(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), CvatWriter(tmp_path / "a.xml", ("polyp",)) as writer:
         writer.write(frame_of(hard_masks()["disc"]))
         raise KeyboardInterrupt
-    assert [path.name for path in tmp_path.iterdir()] == ["a.xml.part"]
-    assert len(ElementTree.parse(tmp_path / "a.xml.part").getroot().findall("image")) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.xml.endoseg.part"]
+    assert len(ElementTree.parse(tmp_path / "a.xml.endoseg.part").getroot().findall("image")) == 1

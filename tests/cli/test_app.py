@@ -100,10 +100,10 @@ def test_ctrl_c_and_termination_keep_what_was_done(
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code and stdout == "" and "Traceback" not in stderr
-    frames = len(decode(out / "m.mp4.part")[0])
-    assert 10 <= frames < 1500 and f"stopped early; {frames} frames are kept in {out / 'm.mp4.part'}" in stderr
+    frames = len(decode(out / "m.mp4.endoseg.part")[0])
+    assert 10 <= frames < 1500 and f"stopped early; {frames} frames are kept in {out / 'm.mp4.endoseg.part'}" in stderr
     assert not (out / "m.mp4").exists() and not (out / "t.csv").exists()
-    assert len((out / "t.csv.part").read_text().splitlines()) in (frames + 1, frames + 2)
+    assert len((out / "t.csv.endoseg.part").read_text().splitlines()) in (frames + 1, frames + 2)
 
 
 def test_an_internal_error_is_one_line_and_a_way_to_report_it(

@@ -140,11 +140,11 @@ def test_a_failure_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None
     console = SegmentConsole(quiet=True, verbose=False)
     console.failed(SOURCE, InputError("not a video: a.mp4", hint="give another"))
     console.kept([], 0)
-    console.kept([Path("m.mp4.part"), Path("o.mp4.part")], 7)
+    console.kept([Path("m.mp4.endoseg.part"), Path("o.mp4.endoseg.part")], 7)
     assert capsys.readouterr().err.splitlines() == [
         "error: not a video: a.mp4",
         "hint: give another",
-        "warning: stopped early; 7 frames are kept in m.mp4.part, o.mp4.part",
+        "warning: stopped early; 7 frames are kept in m.mp4.endoseg.part, o.mp4.endoseg.part",
     ]
 
 

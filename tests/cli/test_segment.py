@@ -241,7 +241,7 @@ def test_refusals(
     assert message in text and "Traceback" not in text and "\x1b" not in text
     if "Usage:" not in text:  # typer words its own errors
         assert run.stderr.startswith("error: ") and len(run.stderr.splitlines()) <= 2
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.name != "t.csv.part"} == before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.name != "t.csv.endoseg.part"} == before
 
 
 def test_nothing_takes_the_final_name_when_the_disk_is_full(
@@ -263,8 +263,8 @@ def test_nothing_takes_the_final_name_when_the_disk_is_full(
         and "No space left on device" in run.stderr
         and "hint: make room" in run.stderr
     )
-    assert "3 frames are kept in" in run.stderr and names(out) == ["in.mp4", "m.mp4.part", "t.csv.part"]
-    assert len(decode(out / "m.mp4.part")[0]) == 3
+    assert "3 frames are kept in" in run.stderr and names(out) == ["in.mp4", "m.mp4.endoseg.part", "t.csv.endoseg.part"]
+    assert len(decode(out / "m.mp4.endoseg.part")[0]) == 3
 
 
 def test_overwrite_replaces_what_is_there(endoseg: Endoseg, clip: Path, lesion_nowhere: Path) -> None:

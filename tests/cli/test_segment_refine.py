@@ -51,7 +51,7 @@ def test_a_model_without_a_corrective_network_refines_nothing_in_silence(endoseg
     for option in (["--refine", "all"], ["--refine", "flagged"], ["--causal"]):
         run = endoseg("segment", clip, "--out", clip.parent / "n.mp4", "--weights", weights, *option)
         assert run.code == 2 and f"{' '.join(option)}: the model tiny has no corrective network" in run.stderr
-        assert "hint: " in run.stderr and not (clip.parent / "n.mp4.part").exists()
+        assert "hint: " in run.stderr and not (clip.parent / "n.mp4.endoseg.part").exists()
 
 
 def test_settings_that_do_nothing_are_refused(endoseg: Endoseg, clip: Path) -> None:

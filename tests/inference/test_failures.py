@@ -54,13 +54,18 @@ def run(path: Path, predictor: BrightnessPredictor, kind: type[BaseException]) -
 
 
 def check_parts(folder: Path, products: VideoProducts, *, at_least: int) -> None:
-    assert sorted(file.name for file in folder.iterdir()) == ["in.mp4", "m.mp4.part", "o.mkv.part", "t.csv.part"]
-    assert products.parts == [folder / "m.mp4.part", folder / "o.mkv.part"]
-    frames = len(decode(folder / "m.mp4.part")[0])
-    rows = len((folder / "t.csv.part").read_text().splitlines()) - 1
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "in.mp4",
+        "m.mp4.endoseg.part",
+        "o.mkv.endoseg.part",
+        "t.csv.endoseg.part",
+    ]
+    assert products.parts == [folder / "m.mp4.endoseg.part", folder / "o.mkv.endoseg.part"]
+    frames = len(decode(folder / "m.mp4.endoseg.part")[0])
+    rows = len((folder / "t.csv.endoseg.part").read_text().splitlines()) - 1
     assert at_least <= products.frames <= frames <= products.frames + 1 < FRAMES
     assert products.frames <= rows <= products.frames + 1
-    assert len(decode(folder / "o.mkv.part")[0]) in (products.frames, products.frames + 1)
+    assert len(decode(folder / "o.mkv.endoseg.part")[0]) in (products.frames, products.frames + 1)
 
 
 @pytest.mark.parametrize("error", [DeviceError("no memory"), KeyboardInterrupt(), SystemExit(143), ValueError("bug")])
@@ -77,14 +82,16 @@ def test_when_writing_fails_the_parts_play(
 
     def write(self: MaskWriter | OverlayWriter, picture: Pixels | Planes, pts: int) -> None:
         if self.frames_written == 9:
-            raise OutputError("cannot write m.mp4.part: No space left on device")
+            raise OutputError("cannot write m.mp4.endoseg.part: No space left on device")
         original(self, picture, pts)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer, "write", write)
     folder = clip.parent
     [products] = run(clip, BrightnessPredictor(), OutputError)
     assert products.frames == 9
-    assert len(decode(folder / "m.mp4.part")[0]) in (9, 10) and len(decode(folder / "o.mkv.part")[0]) in (9, 10)
+    assert len(decode(folder / "m.mp4.endoseg.part")[0]) in (9, 10) and len(
+        decode(folder / "o.mkv.endoseg.part")[0]
+    ) in (9, 10)
     assert not (folder / "m.mp4").exists() and not (folder / "o.mkv").exists() and not (folder / "t.csv").exists()
 
 
@@ -107,7 +114,7 @@ def test_an_error_before_the_first_frame_leaves_no_video(clip: Path) -> None:
     predictor.batches = [0] * 5
     [products] = run(clip, predictor, KeyboardInterrupt)
     assert products.parts == []
-    assert sorted(file.name for file in clip.parent.iterdir()) == ["in.mp4", "t.csv.part"]
+    assert sorted(file.name for file in clip.parent.iterdir()) == ["in.mp4", "t.csv.endoseg.part"]
 
 
 def test_when_the_second_product_cannot_be_finished_it_keeps_its_part(
@@ -116,8 +123,8 @@ def test_when_the_second_product_cannot_be_finished_it_keeps_its_part(
     (clip.parent / "o.mkv").mkdir()
     monkeypatch.setattr("endoseg_cli.video.writer.check_target", lambda *_, **__: None)
     told = run(clip, BrightnessPredictor(), OutputError)
-    assert told[0].frames == FRAMES and told[0].parts == [clip.parent / "o.mkv.part"]
-    assert len(decode(clip.parent / "m.mp4")[0]) == FRAMES == len(decode(clip.parent / "o.mkv.part")[0])
+    assert told[0].frames == FRAMES and told[0].parts == [clip.parent / "o.mkv.endoseg.part"]
+    assert len(decode(clip.parent / "m.mp4")[0]) == FRAMES == len(decode(clip.parent / "o.mkv.endoseg.part")[0])
 
 
 def test_an_output_that_cannot_be_opened_leaves_nothing(clip: Path) -> None:
@@ -132,4 +139,4 @@ def test_running_again_after_an_interruption_completes(clip: Path) -> None:
     run(clip, Failing(KeyboardInterrupt()), KeyboardInterrupt)
     targets = targets_for(clip, masks=clip.parent / "m.mp4")
     segment_video(targets, BrightnessPredictor(), STYLE, SegmentConfig())
-    assert len(decode(clip.parent / "m.mp4")[0]) == FRAMES and not (clip.parent / "m.mp4.part").exists()
+    assert len(decode(clip.parent / "m.mp4")[0]) == FRAMES and not (clip.parent / "m.mp4.endoseg.part").exists()

@@ -139,7 +139,7 @@ def test_what_an_interruption_keeps_is_told(render: Render, tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         run([path], listener, masks=tmp_path / "m.mp4")
     assert listener.heard == ["started a.mp4", "kept 1 20"]
-    assert len(decode(tmp_path / "m.mp4.part")[0]) == 20 and not (tmp_path / "m.mp4").exists()
+    assert len(decode(tmp_path / "m.mp4.endoseg.part")[0]) == 20 and not (tmp_path / "m.mp4").exists()
 
 
 def test_pictures_of_several_classes_are_not_overwritten_unasked(inputs: Path, tmp_path: Path) -> None:

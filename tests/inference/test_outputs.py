@@ -154,14 +154,16 @@ def test_the_input_is_never_an_output_even_with_overwrite() -> None:
 
 
 def test_temporary_files_are_neither_inputs_nor_links(place: Path) -> None:
-    (place / "out.mp4.part").touch()
+    (place / "out.mp4.endoseg.part").touch()
     planned("a.mp4", masks=Path("out.mp4"))
-    error = refusal("out.mp4.part", masks=Path("out.mp4"), overwrite=True)
-    assert "temporary file would replace the input: out.mp4.part" in error.message
-    error = refusal("out.mp4.part", masks=Path("m.mp4"), records=Path("out.mp4"), overwrite=True)
+    error = refusal("out.mp4.endoseg.part", masks=Path("out.mp4"), overwrite=True)
+    assert "temporary file would replace the input: out.mp4.endoseg.part" in error.message
+    error = refusal("out.mp4.endoseg.part", masks=Path("m.mp4"), records=Path("out.mp4"), overwrite=True)
     assert "temporary file would replace the input" in error.message
-    (place / "m.mp4.part").symlink_to(place / "a.mp4")
-    assert "temporary file is a link: m.mp4.part" in refusal("b.AVI", masks=Path("m.mp4"), overwrite=True).message
+    (place / "m.mp4.endoseg.part").symlink_to(place / "a.mp4")
+    assert (
+        "temporary file is a link: m.mp4.endoseg.part" in refusal("b.AVI", masks=Path("m.mp4"), overwrite=True).message
+    )
 
 
 def test_places_that_cannot_be_written_are_refused(place: Path) -> None:

@@ -97,7 +97,7 @@ def test_an_interruption_leaves_a_whole_part_file_and_no_final_one(tmp_path: Pat
     with pytest.raises(KeyboardInterrupt), RecordsWriter(path) as writer:
         writer.write(records())
         raise KeyboardInterrupt
-    text = (tmp_path / f"{name}.part").read_text(encoding="utf-8")
+    text = (tmp_path / f"{name}.endoseg.part").read_text(encoding="utf-8")
     rows = json.loads(text) if name.endswith("json") else list(csv.DictReader(text.splitlines()))
     assert len(rows) == 2 and not path.exists()
 
@@ -113,7 +113,7 @@ def test_names_that_need_quoting_and_names_that_are_not_utf_8_come_back(tmp_path
 
 def test_a_table_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot write .*file/t\.csv\.part"):
+    with pytest.raises(OutputError, match=r"cannot write .*file/t\.csv\.endoseg\.part"):
         RecordsWriter(tmp_path / "file" / "t.csv")
     with pytest.raises(OutputError, match=r"cannot write .*/t\.csv"), RecordsWriter(tmp_path / "t.csv"):
         (tmp_path / "t.csv").mkdir()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.video.target import check_target, part_path
+from endoseg_cli.part_file import part_path
+from endoseg_cli.video.target import check_target
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_a_new_file_in_a_new_folder_is_fine(source: Path) -> None:
     target = source.parent / "new" / "folder" / "mask.MP4"
     check_target(target, source=source, overwrite=False)
     assert not target.parent.parent.exists(), "checking must not write"
-    assert part_path(target).name == "mask.MP4.part"
+    assert part_path(target).name == "mask.MP4.endoseg.part"
 
 
 @pytest.mark.parametrize("name", ["mask.avi", "mask", "mask.png"])

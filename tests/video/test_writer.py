@@ -206,7 +206,7 @@ def test_a_killed_process_leaves_all_but_the_last_seconds(render: Render, tmp_pa
     killed = subprocess.run([sys.executable, "-c", KILLED, str(path), str(target)], check=False)
     assert killed.returncode == -9 and not target.exists()
     frames, _ = read(path)
-    left, _ = read(target.with_name(target.name + ".part"))
+    left, _ = read(target.with_name(target.name + ".endoseg.part"))
     assert 100 <= len(left) <= 150
     assert [frame.time for frame in left] == pytest.approx([frame.time for frame in frames[: len(left)]], abs=0.001)
     assert all((frame.rgb.mean() > 127) == bool(frame.index % 2) for frame in left)
