@@ -70,6 +70,31 @@ class TrainingError(EndosegError, RuntimeError):
     exit_code = 1
 
 
+class InternalError(EndosegError, RuntimeError):
+    """A fault in endoseg itself."""
+
+    exit_code = 1
+
+
+DEBUG_VARIABLE = "ENDOSEG_DEBUG"
+"""Environment variable that lets errors out with their traceback."""
+
+
+def explain(error: Exception) -> EndosegError:
+    """Return an error as its user can act on it: their own, the system's about a file, or a fault in endoseg."""
+    if isinstance(error, EndosegError):
+        return error
+    if isinstance(error, MemoryError):
+        return DeviceError("the memory of this machine does not suffice", hint="close other programs, or work on less")
+    if isinstance(error, OSError) and error.filename is not None:
+        name = error.filename if isinstance(error.filename, str) else str(error.filename)
+        return OutputError(f"{name}: {error.strerror or error}", hint="check the name, the permissions and the disk")
+    return InternalError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint=f"this is a fault in endoseg; run again with {DEBUG_VARIABLE}=1 and report the traceback",
+    )
+
+
 DAMAGED_EXIT_CODE = 7
 """The job finished, but part of the input was damaged or some inputs of a batch failed."""
 INTERRUPTED_EXIT_CODE = 130

@@ -12,6 +12,7 @@ CODES = {
     errors.WeightsError: (5, ValueError),
     errors.DeviceError: (6, RuntimeError),
     errors.TrainingError: (1, RuntimeError),
+    errors.InternalError: (1, RuntimeError),
 }
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -27,10 +27,10 @@ from endoseg_cli.cli.segment import segment
 from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
 from endoseg_cli.cli.train_corrective import train_corrective
-from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
+from endoseg_cli.cli.words import ClickError, own_words
+from endoseg_cli.errors import DEBUG_VARIABLE, INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, UsageError, explain
 
 _ANY_NAME = "endoseg-any-name"
-DEBUG_VARIABLE = "ENDOSEG_DEBUG"
 SEGMENT, TRAIN, MODELS, TOOLS = "Segment", "Train", "Models", "Test data and tools"
 EXAMPLES = (
     "endoseg segment video.mp4 --out mask.mp4 --overlay overlay.mp4",
@@ -87,22 +87,32 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # `segment`. OpenMP reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _let_any_file_name_through()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="endoseg")
-    except EndosegError as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        print_error(error.message, error.hint, error.details)
-        sys.exit(error.exit_code)
+        code = app(args=given, prog_name="endoseg", standalone_mode=False)
+    except typer.Abort:
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except ClickError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # not an error, but what shows the help
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(UsageError.exit_code)
+        _tell(own_words(error, given, [str(command.name) for command in _commands()]))
     except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        print_error(
-            f"internal error: {type(error).__name__}: {error}",
-            f"this is a fault in endoseg {__version__}; run again with {DEBUG_VARIABLE}=1 and report the traceback",
-        )
-        sys.exit(1)
-    sys.exit(0)
+        _tell(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _commands() -> list[Any]:
+    return list(typer.main.get_command(app).commands.values())  # type: ignore[attr-defined]
+
+
+def _tell(error: Exception) -> NoReturn:
+    """Print an error in the user's words and exit; with ENDOSEG_DEBUG, raise it."""
+    if os.environ.get(DEBUG_VARIABLE):
+        raise error
+    told = explain(error)
+    print_error(told.message, told.hint, told.details)
+    sys.exit(told.exit_code)
 
 
 def _let_any_file_name_through() -> None:

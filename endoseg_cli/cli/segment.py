@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from endoseg_cli.cli.console import SegmentConsole
+from endoseg_cli.cli.words import parse_clock
 from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
 
 if TYPE_CHECKING:
@@ -149,10 +150,12 @@ def segment(
         bool, typer.Option("--causal", help="Refine by past frames only, as live use must.", rich_help_panel=FRAMES)
     ] = False,
     start: Annotated[
-        float | None, typer.Option("--start", help="Second of the video to start at.", rich_help_panel=FRAMES)
+        str | None,
+        typer.Option("--start", metavar="TIME", help="Where to start: seconds, or mm:ss.", rich_help_panel=FRAMES),
     ] = None,
     end: Annotated[
-        float | None, typer.Option("--end", help="Second of the video to stop before.", rich_help_panel=FRAMES)
+        str | None,
+        typer.Option("--end", metavar="TIME", help="Where to stop before: seconds, or mm:ss.", rich_help_panel=FRAMES),
     ] = None,
     fps: Annotated[
         float | None,
@@ -182,6 +185,10 @@ def segment(
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
     """
+    from endoseg_cli.inference.sources import find_sources
+
+    span = parse_clock("--start", start), parse_clock("--end", end)
+    find_sources(inputs, sequences=fps is not None)  # a mistyped name must not wait until torch is imported
     from endoseg_cli.inference.job import run_job
     from endoseg_cli.inference.masks import MaskConfig
     from endoseg_cli.inference.outputs import OutputConfig
@@ -204,8 +211,8 @@ def segment(
     config = SegmentConfig(
         mask=mask,
         refine=RefineConfig(choice=refine, causal=causal),
-        start=start,
-        end=end,
+        start=span[0],
+        end=span[1],
         fps=fps,
         every=every,
         field_of_view=None if field_of_view is None else parse_view(field_of_view),
@@ -228,7 +235,7 @@ def segment(
         shown = str(annotations) if annotations is not None else None
         content = {"results": outcomes, "failures": failures, "records": table, "annotations": shown}
         typer.echo(json.dumps(content, indent=2))
-    else:
+    elif not quiet:
         for path in _written(outcomes, outputs):
             typer.echo(path)
     if result.damaged:

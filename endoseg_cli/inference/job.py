@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from endoseg_cli.annotations.writer import AnnotationWriter
-from endoseg_cli.errors import EndosegError, UsageError
+from endoseg_cli.errors import EndosegError, UsageError, explain
 from endoseg_cli.inference.outputs import OutputConfig, Targets, check_class_folders, plan
 from endoseg_cli.inference.overlay import OverlayConfig
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
@@ -143,10 +143,10 @@ class _Job:
         self._listener.started(target.source)
         try:
             outcome = self._segment(target)
-        except EndosegError as error:
+        except Exception as error:
             if self._is_alone:
                 raise
-            self._fail(target, error)
+            self._fail(target, explain(error))
         else:
             self.outcomes.append(outcome)
             self._listener.finished(outcome)
@@ -165,10 +165,10 @@ class _Job:
             done.append(outcome)
             progress()
 
-        def fail(target: Targets, error: EndosegError) -> None:
+        def fail(target: Targets, error: Exception) -> None:
             nonlocal failed
             failed += 1
-            self._fail(target, error)
+            self._fail(target, explain(error))
             progress()
 
         self._listener.started_pictures(len(targets))

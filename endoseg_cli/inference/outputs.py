@@ -97,7 +97,10 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
     One input file goes to the very files named, or into folders where a folder is named; several inputs go into
     folders. Raises UsageError or OutputError, before anything is computed.
     """
-    single = len(sources) == 1 and len(inputs) == 1 and (bool(sources[0].pictures) or Path(inputs[0]).is_file())
+    single = len(sources) == 1 and len(inputs) == 1 and (bool(sources[0].pictures) or _is_one_file(Path(inputs[0])))
+    for product in (config.masks, config.overlay):
+        if product is not None and str(product) == "-":
+            raise UsageError("a video cannot be written to -", hint="name a file, such as mask.mp4")
     targets = [_targets(source, config, single=single) for source in sources]
     _check_distinct(targets)
     if config.annotations is not None or config.frames is not None:
@@ -110,6 +113,10 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
     if config.annotations is not None:
         config.annotations.check()
     return targets
+
+
+def _is_one_file(path: Path) -> bool:
+    return path.exists() and not path.is_dir()
 
 
 def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:

@@ -66,9 +66,11 @@ class VideoProducts:
         self._overlay: OverlayWriter | None = None
         try:
             if targets.masks is not None:
-                self._masks = MaskWriter(targets.masks, info, overwrite=overwrite)
+                self._masks = MaskWriter(targets.masks, info, overwrite=overwrite, origin_pts=info.first_pts)
             if targets.overlay is not None:
-                self._overlay = OverlayWriter(targets.overlay, info, overwrite=overwrite, audio_span=audio_span)
+                self._overlay = OverlayWriter(
+                    targets.overlay, info, overwrite=overwrite, audio_span=audio_span, origin_pts=info.first_pts
+                )
         except BaseException:
             self.abort()
             raise
@@ -77,11 +79,11 @@ class VideoProducts:
         """Write one frame: videos get every frame, pictures and records those that were `predicted`."""
         union = segmentation.any_class
         if self._masks is not None:
-            self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts)
+            self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts, frame.duration)
         if self._overlay is not None:
             assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
             planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
-            self._overlay.write(planes, frame.pts)
+            self._overlay.write(planes, frame.pts, frame.duration)
         if predicted:
             self._write_pictures(frame, segmentation)
         self.frames += 1

@@ -61,7 +61,13 @@ def find_sources(
 def _expand(text: str, on_note: Callable[[str], None]) -> list[Source]:
     if not text:  # Path("") would be the working directory
         raise MissingInputError("an input is empty", hint="check the shell variable that it came from")
+    if text == "-" or "://" in text:
+        raise _no_path(text)
     path = Path(text)
+    if is_pipe(path) and not is_standard_input(path):
+        raise MissingInputError(
+            f"a named pipe is not waited for: {text}", hint="cat it: cat PIPE | endoseg segment /dev/stdin ..."
+        )
     if path.is_dir():
         pictures, videos, notes = unlabeled_files(path)
         files = sorted(file for _, file in (*pictures, *videos))
@@ -80,6 +86,29 @@ def _expand(text: str, on_note: Callable[[str], None]) -> list[Source]:
             return [Source(path=file, place=Path(file.stem)) for file in files]
         raise MissingInputError(f"no picture or video matches {text}", hint="quote the pattern, or give a folder")
     raise MissingInputError(f"no such file or folder: {text}", hint="check the path")
+
+
+def _no_path(text: str) -> MissingInputError:
+    if text == "-":
+        return MissingInputError(
+            "the input - is no file", hint="to read a pipe: cat VIDEO | endoseg segment /dev/stdin"
+        )
+    return MissingInputError(
+        f"an address is no file: {text}", hint="download the video first, for example with curl -O"
+    )
+
+
+def is_standard_input(path: Path) -> bool:
+    """Whether a path means what is piped in."""
+    return str(path) in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a path is a named pipe, or what is piped in."""
+    try:
+        return path.is_fifo()
+    except OSError:
+        return False
 
 
 def _joined(text: str, on_note: Callable[[str], None]) -> list[Source]:

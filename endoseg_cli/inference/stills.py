@@ -10,7 +10,6 @@ from endoseg_cli.annotations.writer import AnnotationWriter
 from endoseg_cli.data.augment import resize_frame
 from endoseg_cli.data.field_of_view import FieldOfView
 from endoseg_cli.data.images import read_image
-from endoseg_cli.errors import EndosegError
 from endoseg_cli.inference.masks import segment
 from endoseg_cli.inference.outputs import Targets
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig
@@ -30,7 +29,7 @@ class _Still:
     view: FieldOfView | None = None
     small: Pixels | None = None
     probability: Probability | None = None
-    error: EndosegError | None = None
+    error: Exception | None = None
 
 
 def segment_pictures(
@@ -42,7 +41,7 @@ def segment_pictures(
     annotations: AnnotationWriter | None = None,
     *,
     on_done: Callable[[Outcome], None],
-    on_failed: Callable[[Targets, EndosegError], None],
+    on_failed: Callable[[Targets, Exception], None],
 ) -> StageSeconds:
     """Segment still pictures; each is told to `on_done` or `on_failed` in order, in the writing thread.
 
@@ -58,11 +57,10 @@ def segment_pictures(
             try:
                 still.image = read_image(target.source.path)
                 still.view = view_of_picture(view, still.image, target.source.path)
-            except EndosegError as error:
-                still.error = error
-            else:
                 seen = still.image if still.view is None else still.view.crop(still.image)
                 still.small = resize_frame(seen, predictor.input_size)
+            except Exception as error:
+                still.error = error
             yield still
 
     def predict(batch: Sequence[_Still]) -> Sequence[_Still]:
@@ -82,7 +80,7 @@ def segment_pictures(
             lesion = bool(segmentation.mask.any())
             try:
                 write_picture_products(still.targets, still.image, segmentation, style, records, annotations)
-            except EndosegError as error:
+            except Exception as error:
                 still.error = error
         if still.error is not None:
             on_failed(still.targets, still.error)
@@ -117,7 +115,7 @@ def segment_picture(
     """Segment one still picture; raises what is wrong with it."""
     outcomes: list[Outcome] = []
 
-    def fail(_: Targets, error: EndosegError) -> None:
+    def fail(_: Targets, error: Exception) -> None:
         raise error
 
     stages = segment_pictures(

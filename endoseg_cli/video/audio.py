@@ -19,6 +19,12 @@ from endoseg_cli.video.source import open_container
 _REFUSED = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PermissionError)
 
 
+CLOCK_STARTS_AGAIN = 0.1
+"""Seconds by which the time of sound must run back to be a new clock."""
+EARLIEST = -0.1
+"""Sound that begins earlier than this before the first picture is left out; less is an encoder's priming."""
+
+
 class AudioCopy:
     """Reads the input a second time, for its audio packets only, and muxes them with their own timestamps.
 
@@ -36,6 +42,7 @@ class AudioCopy:
         self._targets = dict(self._accepted())
         self._filters = self._raw_aac()
         self._last_dts: dict[int, int] = {}
+        self._moved: dict[int, int] = {}
         self._packets = self._wanted()
         self._next: tuple[float, av.Packet[Stream]] | None = next(self._packets, None)
 
@@ -88,11 +95,27 @@ class AudioCopy:
             for packet in self._source.demux(streams):
                 if packet.dts is None or packet.pts is None:
                     continue
+                self._join(packet)
                 seconds = float(packet.pts * packet.time_base)
                 if self._first <= seconds < self._end and self._follows(packet):
                     yield seconds, packet
         except av.error.FFmpegError as error:
             self.warnings.append(f"the sound could not be read to its end: {error.strerror}")
+
+    def _join(self, packet: av.Packet[Stream]) -> None:
+        """Let time go on where the clock starts again, as it does where recordings were joined."""
+        assert packet.dts is not None and packet.pts is not None
+        index = packet.stream_index
+        moved = self._moved.get(index, 0)
+        last = self._last_dts.get(index)
+        if last is not None and (last - packet.dts - moved) * packet.time_base > CLOCK_STARTS_AGAIN:
+            moved = last + max(packet.duration or 0, 1) - packet.dts
+            self._moved[index] = moved
+            told = "the clock of the sound starts again; it was joined where it does"
+            if told not in self.warnings:
+                self.warnings.append(told)
+        packet.dts += moved
+        packet.pts += moved
 
     def _follows(self, packet: av.Packet[Stream]) -> bool:
         """Refuse packets that do not move on in time, as muxers do."""
@@ -109,6 +132,8 @@ class AudioCopy:
         packet.pts -= moved
         # Matroska has no time before 0; FFmpeg would move the video too, instead of dropping an encoder's priming.
         if packet.dts < 0 and self._output.format.name == "matroska":
+            return
+        if packet.pts * packet.time_base < EARLIEST:
             return
         index = packet.stream_index
         for ready in self._filters[index].filter(packet) if index in self._filters else [packet]:

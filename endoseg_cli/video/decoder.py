@@ -38,6 +38,8 @@ class DecodedFrame:
     """Whether the decoder had to guess parts of it."""
     interlaced: bool
     """Whether it was interlaced before it came here."""
+    duration: int
+    """For how many ticks it is shown, as the file says; 0 where it does not."""
     picture: av.VideoFrame
     """The picture; only the iterating thread may touch it."""
 
@@ -48,6 +50,7 @@ class _Stamp(NamedTuple):
     pts: int
     damaged: bool
     interlaced: bool
+    duration: int
 
 
 class Decoder:
@@ -146,7 +149,9 @@ class Decoder:
         index = 0
         waiting: deque[_Stamp] = deque()  # of the frames inside the deinterlacer
         for frame in self._decoded():
-            waiting.append(_Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame))
+            waiting.append(
+                _Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame, frame.duration or 0)
+            )
             for picture in self._deinterlacer.push(frame):
                 yield self._finished(index, waiting.popleft(), picture)
                 index += 1

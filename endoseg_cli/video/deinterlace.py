@@ -8,6 +8,9 @@ from fractions import Fraction
 import av
 from av.filter import Graph
 
+SMALLEST_SIDE = 4
+"""Pictures that are smaller have no lines to speak of, and the filter refuses them."""
+
 
 class Deinterlacer:
     """Runs FFmpeg's bwdif over the frames from the first interlaced one on; before that, frames pass untouched.
@@ -28,7 +31,7 @@ class Deinterlacer:
         if self._graph is not None and shape != self._shape:
             yield from self.flush()
         if self._graph is None:
-            if not frame.interlaced_frame:
+            if not frame.interlaced_frame or min(frame.width, frame.height) < SMALLEST_SIDE:
                 yield frame
                 return
             self._graph, self._shape = self._build(frame), shape

@@ -35,6 +35,10 @@ class Frame:
     """Seconds per tick."""
     damaged: bool
     """Whether the decoder had to guess parts of the picture."""
+    first_pts: int = 0
+    """Timestamp of the video's first frame in ticks."""
+    duration: int = 0
+    """For how many ticks it is shown, as the file says; 0 where it does not."""
     rgb: Pixels
     """The upright picture, (height, width, 3), at the size asked for."""
     planes: Planes | None
@@ -44,8 +48,8 @@ class Frame:
 
     @property
     def time(self) -> float:
-        """Timestamp in seconds; the first frame's need not be 0."""
-        return float(self.pts * self.time_base)
+        """Seconds since the video's first frame, the clock of everything that endoseg writes and is told."""
+        return float((self.pts - self.first_pts) * self.time_base)
 
 
 class VideoReader:
@@ -106,9 +110,8 @@ class VideoReader:
         if not self.info.path.is_file():
             return None
         start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
-        began = (start or 0.0) + self.info.first_time
         looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start)
-        return vote((time - began, picture) for _, time, picture in looks)
+        return vote((time - (start or 0.0), picture) for _, time, picture in looks)
 
     def __enter__(self) -> VideoReader:
         return self
@@ -146,6 +149,8 @@ class VideoReader:
             pts=decoded.pts,
             time_base=self.info.time_base,
             damaged=decoded.damaged,
+            first_pts=self.info.first_pts,
+            duration=decoded.duration,
             rgb=self._rgb(full),
             planes=self._converter.planes(picture) if self._keep_planes else None,
             picture=full if wanted else None,
@@ -185,7 +190,7 @@ def sample_frames(
                 due = (elapsed // interval + 1) * interval
                 picture = converter.rgb(frame.picture)
                 shown = picture if size is None else resize_frame(picture, size)
-                yield frame.index, float(frame.pts * info.time_base), shown
+                yield frame.index, float(elapsed), shown
 
 
 def converter_for(info: VideoInfo) -> PictureConverter:

@@ -135,6 +135,7 @@ class SequenceReader:
             pts=index,
             time_base=self.info.time_base,
             damaged=False,
+            duration=1,
             rgb=np.ascontiguousarray(part if self._rgb_size is None else resize_frame(part, self._rgb_size)),
             planes=self._converter.planes(av.VideoFrame.from_ndarray(picture, "rgb24")) if self._keep_planes else None,
             picture=picture if wanted else None,

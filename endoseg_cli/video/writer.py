@@ -48,6 +48,7 @@ class _VideoWriter(FinishOrAbort):
         self._info, self._settings = info, settings
         self._origin = origin_pts
         self._closed = False
+        self._durations: dict[int, int] = {}
         try:
             with self._errors():
                 self._output = open_output(self.part, container_for(path), info.time_base)
@@ -69,7 +70,7 @@ class _VideoWriter(FinishOrAbort):
             if self.frames_written == 0:
                 raise OutputError(f"no frame was written to {self.part}", hint="check that the input has frames")
             with self._errors():
-                self._output.mux(self._stream.encode(None))
+                self._mux(None)
                 if self._audio is not None:
                     self._audio.copy_until(math.inf, origin=self._origin * self._info.time_base)
                 self._close()
@@ -83,7 +84,7 @@ class _VideoWriter(FinishOrAbort):
         if self._closed:
             return
         with suppress(av.error.FFmpegError, OSError, ValueError):
-            self._output.mux(self._stream.encode(None))
+            self._mux(None)
         with suppress(av.error.FFmpegError, OSError, ValueError):
             self._close()
         if self.frames_written == 0:
@@ -99,15 +100,24 @@ class _VideoWriter(FinishOrAbort):
         finally:
             self._claim.release()
 
-    def _encode(self, picture: av.VideoFrame, pts: int) -> None:
+    def _mux(self, picture: av.VideoFrame | None) -> None:
+        """Encode a picture, or what still waits, and write it; the last one's duration would be lost otherwise."""
+        for packet in self._stream.encode(picture):
+            if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):
+                packet.duration = duration
+            self._output.mux(packet)
+
+    def _encode(self, picture: av.VideoFrame, pts: int, duration: int) -> None:
         if self.frames_written == 0:
             self._avoid_negative(pts)
         time_base = self._info.time_base
         picture.pts, picture.time_base = pts - self._origin, time_base
+        if duration > 0:
+            self._durations[picture.pts] = duration
         with self._errors():
             if self._audio is not None:
                 self._audio.copy_until(float(pts * time_base), origin=self._origin * time_base)
-            self._output.mux(self._stream.encode(picture))
+            self._mux(picture)
         self.frames_written += 1
 
     def _avoid_negative(self, first_pts: int) -> None:
@@ -156,8 +166,11 @@ class MaskWriter(_VideoWriter):
         if lossless and info.sample_aspect_ratio not in (None, 1):
             self.warnings.append(f"the mask has square pixels, the input's are {info.sample_aspect_ratio} wide")
 
-    def write(self, mask: Pixels, pts: int) -> None:
-        """Append the upright mask, (H, W) of 0 and 255, of the frame at `pts` (ticks of the input's time base)."""
+    def write(self, mask: Pixels, pts: int, duration: int = 0) -> None:
+        """Append the upright mask, (H, W) of 0 and 255, of the frame at `pts` (ticks of the input's time base).
+
+        `duration` is in ticks too, 0 where it is not known.
+        """
         assert mask.shape == self._info.upright_size and mask.dtype == np.uint8, (mask.shape, mask.dtype)
         turned = stored(mask, self._info.rotation)
         picture = self._picture()
@@ -167,7 +180,7 @@ class MaskWriter(_VideoWriter):
             luma = np.where(turned > 127, _WHITE, _BLACK)
             padding = ((0, self._settings.height - luma.shape[0]), (0, self._settings.width - luma.shape[1]))
             fill(picture, np.pad(luma, padding, constant_values=_BLACK) if self.padded else luma, _GREY, _GREY)
-        self._encode(picture, pts)
+        self._encode(picture, pts, duration)
 
 
 class OverlayWriter(_VideoWriter):
@@ -206,11 +219,11 @@ class OverlayWriter(_VideoWriter):
                 self.abort()
                 raise
 
-    def write(self, planes: Planes, pts: int) -> None:
-        """Append the picture of the frame at `pts` (ticks of the input's time base)."""
+    def write(self, planes: Planes, pts: int, duration: int = 0) -> None:
+        """Append the picture of the frame at `pts` for `duration`, both in ticks of the input's time base."""
         picture = self._picture()
         fill(picture, planes.y, planes.u, planes.v)
-        self._encode(picture, pts)
+        self._encode(picture, pts, duration)
 
 
 def _h264_mask(info: VideoInfo, threads: int) -> EncoderSettings:

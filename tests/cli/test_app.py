@@ -121,6 +121,7 @@ def test_an_internal_error_is_one_line_and_a_way_to_report_it(
 def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ENDOSEG_DEBUG", "1")
     terminate = signal.getsignal(signal.SIGTERM)
+    (tmp_path / "a.mp4").touch()
     try:
         with pytest.raises(UsageError, match="nothing to write"):
             app_module.main(["segment", str(tmp_path)])
@@ -139,7 +140,7 @@ def test_messages_of_several_lines_become_one(endoseg: Endoseg, monkeypatch: pyt
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["info", "--no-such-option"], ["segment"]])
 def test_wrong_use_is_2(endoseg: Endoseg, arguments: list[str]) -> None:
     run = endoseg(*arguments)
-    assert run.code == 2 and run.stdout == "" and "Usage: endoseg" in run.stderr and "Traceback" not in run.stderr
+    assert run.code == 2 and run.stdout == "" and run.stderr.startswith("error: ") and "Traceback" not in run.stderr
 
 
 def test_without_a_command_there_is_help(endoseg: Endoseg) -> None:

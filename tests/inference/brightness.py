@@ -87,3 +87,9 @@ def ticks_in_seconds(path: Path) -> list[float]:
     """Return the timestamps of a video in seconds, by plain PyAV."""
     with av.open(str(path)) as container:
         return [float(frame.time or 0) for frame in container.decode(video=0)]
+
+
+def since_the_first(path: Path) -> list[float]:
+    """Return the timestamps of a video in seconds after its first frame, with which all outputs begin."""
+    times = ticks_in_seconds(path)
+    return [time - times[0] for time in times]

@@ -80,10 +80,10 @@ def test_when_writing_fails_the_parts_play(
 ) -> None:
     original = writer.write
 
-    def write(self: MaskWriter | OverlayWriter, picture: Pixels | Planes, pts: int) -> None:
+    def write(self: MaskWriter | OverlayWriter, picture: Pixels | Planes, pts: int, duration: int) -> None:
         if self.frames_written == 9:
             raise OutputError("cannot write m.mp4.endoseg.part: No space left on device")
-        original(self, picture, pts)  # type: ignore[arg-type]
+        original(self, picture, pts, duration)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer, "write", write)
     folder = clip.parent

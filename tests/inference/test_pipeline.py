@@ -27,6 +27,7 @@ from tests.inference.brightness import (
     decode,
     disc_mask,
     disc_picture,
+    since_the_first,
     targets_for,
     ticks_in_seconds,
 )
@@ -71,7 +72,21 @@ def test_the_mask_video_lines_up_with_the_input_and_equals_the_png_masks(
         disagreement = (picture > 127) != disc_mask(index)
         assert disagreement.sum() <= 12, index  # the codec softens the disc's edge
     tolerance = 0.0011 if ".mkv" in out.name + clip.name else 1e-9  # Matroska counts milliseconds
-    assert ticks_in_seconds(out) == pytest.approx(ticks_in_seconds(path), abs=tolerance)
+    assert ticks_in_seconds(out) == pytest.approx(since_the_first(path), abs=tolerance)
+
+
+def test_the_last_frame_lasts_as_long_as_in_the_input(render: Render, tmp_path: Path) -> None:
+    path = render(
+        Clip(name="slow.mp4", picture=disc_picture, frames=5, pts=range(0, 100, 20), time_base=Fraction(1, 10))
+    )
+    with av.open(str(path)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.pts is not None][-1]
+        assert last.duration and last.time_base
+        shown = float(last.duration * last.time_base)
+    for name in ("m.mp4", "m.mkv"):
+        segment_video(targets_for(path, masks=tmp_path / name), BrightnessPredictor(), STYLE, SegmentConfig())
+        with av.open(str(tmp_path / name)) as container:
+            assert (container.duration or 0) / 1e6 == pytest.approx(8 + shown, abs=0.01), name
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])

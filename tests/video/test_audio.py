@@ -85,3 +85,13 @@ def test_sound_that_only_the_header_refuses(render: Render, tmp_path: Path) -> N
 def test_without_sound_there_is_no_warning(render: Render, tmp_path: Path) -> None:
     writer = overlay(render(Clip(name="in.mp4")), tmp_path / "overlay.mp4")
     assert writer.warnings == [] and packets(writer.path) == []
+
+
+def test_sound_goes_on_where_recordings_were_joined(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.ts", container="mpegts", frames=20, audio="aac", audio_seconds=0.8))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(source.read_bytes() * 2)
+    writer = overlay(joined, tmp_path / "overlay.mp4", origin=True)
+    before, after = packets(source), packets(writer.path)
+    assert len(after) >= 2 * len(before) - 2 and [time for time, _ in after] == sorted(time for time, _ in after)
+    assert after[-1][0] > 1.5 and "the clock of the sound starts again" in writer.warnings[0]
