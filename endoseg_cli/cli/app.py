@@ -27,7 +27,7 @@ from endoseg_cli.cli.segment import segment
 from endoseg_cli.cli.suggest import suggest
 from endoseg_cli.cli.train import train
 from endoseg_cli.cli.train_corrective import train_corrective
-from endoseg_cli.cli.words import ClickError, own_words
+from endoseg_cli.cli.words import ClickError, check_not_empty, own_words
 from endoseg_cli.errors import DEBUG_VARIABLE, INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, UsageError, explain
 
 _ANY_NAME = "endoseg-any-name"
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _let_any_file_name_through()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        check_not_empty(given)
         code = app(args=given, prog_name="endoseg", standalone_mode=False)
     except typer.Abort:
         sys.exit(INTERRUPTED_EXIT_CODE)

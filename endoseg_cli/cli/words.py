@@ -60,6 +60,14 @@ def own_words(error: Any, arguments: Sequence[str], commands: Sequence[str]) -> 
     return UsageError(f"{option} {value}: {_sentence(message)}", hint=hint)
 
 
+def check_not_empty(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an option that is given an empty text, which as a path would be the working directory."""
+    for option, value in zip(arguments, [*arguments[1:], None], strict=True):
+        name, equals, rest = option.partition("=")
+        if name.startswith("--") and ((equals and not rest) or (not equals and value == "")):
+            raise UsageError(f"{name} is empty", hint="check the shell variable that it came from")
+
+
 def parse_clock(option: str, text: str | None) -> float | None:
     """Return seconds of 75, 75.5, 1:15 or 00:01:15.5; raises UsageError for anything else."""
     if text is None:

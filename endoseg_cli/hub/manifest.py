@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from endoseg_cli.errors import WeightsError
@@ -51,9 +51,11 @@ class Entry:
     def __post_init__(self) -> None:
         if self.bundled == (self.repo_id is not None):
             raise WeightsError(f"weights entry {self.name} must be either bundled or have a repo_id")
-        if self.repo_id is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo_id):
+        if self.repo_id is not None and not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", self.repo_id):
             raise WeightsError(f"a repository is named owner/name, found {self.repo_id}")
-        if ".." in Path(self.filename).parts or Path(self.filename).is_absolute():
+        if not re.fullmatch(r"\w[\w./-]*", self.revision) or ".." in self.revision:
+            raise WeightsError(f"a revision is a branch, a tag or a commit, found {self.revision}")
+        if not self.filename or ".." in PurePath(self.filename).parts or is_rooted(self.filename):
             raise WeightsError(f"expected a path inside the repository, found {self.filename}")
         if self.sha256 is not None and not is_sha256(self.sha256):
             raise WeightsError(f"weights entry {self.name}: a SHA-256 has 64 hex digits, found {self.sha256}")
@@ -68,6 +70,11 @@ class Entry:
         if self.bundled:
             raise WeightsError(f"{self.name} comes with endoseg and has no other revision", hint="leave out --revision")
         return self if revision == self.revision else replace(self, revision=revision, sha256=None, size=None)
+
+
+def is_rooted(name: str) -> bool:
+    """Tell whether a path begins at a root or a drive, of this system or another one."""
+    return PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor) or "\\" in name or "\0" in name
 
 
 def is_sha256(text: str) -> bool:

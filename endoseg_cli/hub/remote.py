@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from endoseg_cli.errors import WeightsError
 from endoseg_cli.hub.integrity import fault_of
 from endoseg_cli.hub.manifest import Entry, is_sha256
 
+HUB = "huggingface.co"
 ANSWER_SECONDS = 4.0
 """How long the Hub may take to answer; HF_HUB_ETAG_TIMEOUT overrides it."""
 
@@ -53,10 +55,11 @@ def download(entry: Entry, *, endpoint: str | None, on_progress: OnProgress | No
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise WeightsError(f"an endpoint starts with https:// or http://, found {mirror}")
     fault = None
+    token: Literal[False] | None = None if may_see_token(endpoint, mirror) else False
     with in_words(entry, mirror), _without_xet(mirror is not None):
-        stated = _ask_sha256(entry, mirror)
+        stated = _ask_sha256(entry, mirror, token)
         for again in (False, True):
-            path = _download(entry, mirror, on_progress, force=again)
+            path = _download(entry, mirror, on_progress, token, force=again)
             fault = fault_of(path, entry, stated)
             if fault is None:
                 return path
@@ -67,17 +70,30 @@ def download(entry: Entry, *, endpoint: str | None, on_progress: OnProgress | No
     )
 
 
-def _ask_sha256(entry: Entry, mirror: str | None) -> str | None:
+def may_see_token(endpoint: str | None, mirror: str | None) -> bool:
+    """Tell whether HF_TOKEN goes to where the file comes from: the Hub, or the HF_ENDPOINT of the same environment.
+
+    Never to an address that was only typed as --endpoint, and never unencrypted beyond this machine.
+    """
+    address = urlsplit(mirror or "https://huggingface.co")
+    is_hub = address.hostname is not None and (address.hostname == HUB or address.hostname.endswith("." + HUB))
+    is_safe = address.scheme == "https" or address.hostname in ("localhost", "127.0.0.1", "::1")
+    return is_safe and (is_hub or not endpoint)
+
+
+def _ask_sha256(entry: Entry, mirror: str | None, token: Literal[False] | None) -> str | None:
     """Ask once what the file is; hf_hub_download alone tries again for 23 seconds where nobody answers."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     assert entry.repo_id is not None, "bundled weights have no repository"
     url = hf_hub_url(entry.repo_id, entry.filename, revision=entry.revision, endpoint=mirror)
-    etag = get_hf_file_metadata(url, timeout=_answer_seconds(), endpoint=mirror).etag
+    etag = get_hf_file_metadata(url, timeout=_answer_seconds(), endpoint=mirror, token=token).etag
     return etag if etag is not None and is_sha256(etag) else None
 
 
-def _download(entry: Entry, mirror: str | None, on_progress: OnProgress | None, *, force: bool) -> Path:
+def _download(
+    entry: Entry, mirror: str | None, on_progress: OnProgress | None, token: Literal[False] | None, *, force: bool
+) -> Path:
     from huggingface_hub import hf_hub_download
 
     assert entry.repo_id is not None, "bundled weights have no repository"
@@ -89,6 +105,7 @@ def _download(entry: Entry, mirror: str | None, on_progress: OnProgress | None, 
             entry.filename,
             revision=entry.revision,
             endpoint=mirror,
+            token=token,
             force_download=force,
             etag_timeout=_answer_seconds(),
             tqdm_class=_bar_class(on_progress),

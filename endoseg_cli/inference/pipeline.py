@@ -20,6 +20,7 @@ from endoseg_cli.inference.records import RecordsWriter
 from endoseg_cli.inference.refine import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.stages import Stages, StageSeconds
 from endoseg_cli.inference.views import ViewChoice, view_of_video
+from endoseg_cli.video.info import VideoInfo
 from endoseg_cli.video.reader import Frame, VideoReader
 from endoseg_cli.video.sequence import SequenceReader
 
@@ -158,6 +159,7 @@ def segment_video(
         predicting,
         writing,
         batch_size=predictor.batch_size,
+        item_bytes=_frame_bytes(reader.info, targets),
         flush=predicting.finish,
         reading=reader,
     )
@@ -207,6 +209,12 @@ def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> Vid
         keep_planes=keep_planes,
         picture_every=picture_every,
     )
+
+
+def _frame_bytes(info: VideoInfo, targets: Targets) -> int:
+    """Return what a frame holds at full size: planes for the overlay, RGB for the folder of frames."""
+    a_pixel = (1.5 if targets.overlay is not None else 0) + (3 if targets.frames is not None else 0)
+    return round(info.width * info.height * a_pixel)
 
 
 class _Writing:

@@ -30,6 +30,8 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate mem
 Probability = NDArray[np.float32]
 FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
+LARGEST_BATCH = 4096
+"""More frames together are a mistake that would exhaust the memory."""
 SURE_ENOUGH = 0.5
 """Where a lesion is more likely than not."""
 
@@ -59,8 +61,8 @@ class Predictor:
             raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
         self.device = resolve_device(device)
         self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
-        if self.batch_size < 1:
-            raise UsageError(f"--batch-size must be at least 1, found {self.batch_size}")
+        if not 1 <= self.batch_size <= LARGEST_BATCH:
+            raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
         self.precision = resolve_precision(precision, self.device)
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Passed = TypeVar("Passed")
+MOST_WAITING_BYTES = 128 << 20
+"""What may wait in each of the two queues."""
 _POLL_SECONDS = 0.05
 
 
@@ -49,6 +51,7 @@ class Stages(Generic[Item, Result]):
         write: Callable[[Result], None],
         *,
         batch_size: int,
+        item_bytes: int = 0,
         flush: Callable[[], Sequence[Result]] = tuple,
         reading: AbstractContextManager[object] | None = None,
     ) -> None:
@@ -56,8 +59,9 @@ class Stages(Generic[Item, Result]):
         self._source, self._predict, self._flush, self._write = source, predict, flush, write
         self._reading = reading or nullcontext()
         self._batch_size = batch_size
-        self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=2 * batch_size)
-        self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=2 * batch_size)
+        waiting = min(2 * batch_size, max(MOST_WAITING_BYTES // item_bytes, 1)) if item_bytes else 2 * batch_size
+        self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=waiting)
+        self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=waiting)
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
 

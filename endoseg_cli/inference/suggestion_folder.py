@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,7 @@ def write_suggestions(
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            part.chmod(0o755)
+            part.chmod(_allowed_mode())
             frames = dict[int, AnnotatedFrame]()
             with CocoWriter(part / ANNOTATIONS, scorer.card.class_names) as coco:
                 for place, picture in _pictures(chosen, frames_per_second):
@@ -91,6 +92,13 @@ def write_suggestions(
         if isinstance(error, EndosegError):
             raise
         raise OutputError(f"cannot write {folder}: {error.strerror}", hint="choose another folder") from error
+
+
+def _allowed_mode() -> int:
+    """Return the mode of a new folder under the user's umask; that of mkdtemp is for its maker alone."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o777 & ~mask
 
 
 def _names(chosen: Sequence[Suggestion]) -> list[PurePosixPath]:

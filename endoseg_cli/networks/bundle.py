@@ -222,7 +222,7 @@ def _parse_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
         version = values.pop("format_version")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path} has unreadable metadata: {error}", hint="fetch or copy it again") from error
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION or isinstance(version, bool):
         newer = isinstance(version, int) and version > FORMAT_VERSION
         raise WeightsError(
             f"{path} has format version {version}, this endoseg {__version__} reads version {FORMAT_VERSION}",

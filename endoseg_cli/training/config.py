@@ -144,11 +144,13 @@ class TrainConfig:
         _check_choice("precision", self.precision, get_args(TrainPrecision))
         if not 0.5 <= self.min_confidence < 1:
             raise UsageError(f"--min-confidence must be at least 0.5 and below 1, found {self.min_confidence:g}")
-        if self.max_time is not None and not self.max_time > 0:
+        if self.max_time is not None and not 0 < self.max_time < float("inf"):
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
         if len(self.size) != 2 or min(self.size) < 32:
             raise UsageError(f"--size must be at least 32 pixels in height and width, found {self.size}")
-        if not 0 < self.final_learning_rate <= self.learning_rate:
+        if not 0 <= self.seed < 1 << 63:
+            raise UsageError(f"--seed must be 0 to {(1 << 63) - 1}, found {self.seed}")
+        if not 0 < self.final_learning_rate <= self.learning_rate < float("inf"):
             raise UsageError(
                 f"--learning-rate {self.learning_rate:g} must be positive and not below the final learning rate"
                 f" {self.final_learning_rate:g}"
@@ -191,7 +193,7 @@ def recipe_settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def _check_at_least(name: str, value: float | None, low: int) -> None:
-    if value is not None and not value >= low:
+    if value is not None and not low <= value < float("inf"):
         raise UsageError(f"--{name.replace('_', '-')} must be at least {low}, found {value}")
 
 

@@ -24,6 +24,15 @@ Config = TypeVar("Config")
 Settings = dict[str, Any]
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Reads plain values only; aliases, with which a short file can stand for gigabytes, are refused."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it uses aliases (*name), which a config file does not need")
+        return super().compose_node(parent, index)
+
+
 def read_config(path: Path, sections: Mapping[str, type] = SECTIONS) -> dict[str, Settings]:
     """Return the settings of a YAML file by section, as plain values; a run's own config.yaml is such a file.
 
@@ -33,8 +42,8 @@ def read_config(path: Path, sections: Mapping[str, type] = SECTIONS) -> dict[str
     if not path.is_file():
         raise MissingInputError(f"no config file at {path}", hint="check the path")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     _check_mapping(found, "", path)
     _check_keys(found, [*sections, RECORD], "", path)
@@ -69,7 +78,7 @@ def write_sections(path: Path, sections: Mapping[str, Settings], record: Mapping
 
 def read_record(path: Path) -> Settings:
     """Return the record section of a run's config.yaml."""
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
     record: Settings = found.get(RECORD) or {}
     return record
 

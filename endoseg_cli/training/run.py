@@ -28,6 +28,7 @@ from endoseg_cli.training.corrective_run import corrective_gain, forget_correcti
 from endoseg_cli.training.corrective_sources import ClipSources
 from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
 from endoseg_cli.training.learner import Start
+from endoseg_cli.training.memory import check_shared_memory
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import RunListener
 from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
@@ -178,6 +179,7 @@ def _train(
     start = _start_weights(config) if resumption is None else None
     if ranks.leads:
         ranks.wait()
+    check_shared_memory(config, uses_unlabeled=bool(found.unlabeled) and config.uses_unlabeled)
     trainer = Trainer(
         config,
         _load(found, config),

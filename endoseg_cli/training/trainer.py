@@ -95,7 +95,7 @@ class Trainer:
         """Train up to the end of the run, validating and writing checkpoints on the way."""
         began = time.monotonic() - self.seconds
         while not self.is_over():
-            for batch in self._loader():
+            for batch in self._batches_to_come():
                 self.seconds = time.monotonic() - began
                 if self.is_over() or self._paces():
                     break
@@ -316,6 +316,18 @@ class Trainer:
             share=share,
         )
         return TrainingBatches(labeled, unlabeled, unlabeled_from=self.schedule.warm_up_steps)
+
+    def _batches_to_come(self) -> Iterator[TrainingBatch]:
+        """Yield the batches from the present step on; raises TrainingError where a process that reads them dies."""
+        try:
+            yield from self._loader()
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                "a process that reads frames was killed, most often as memory ran out",
+                hint="use fewer --workers, or 0; the last checkpoint is kept, and --resume goes on from it",
+            ) from error
 
     def _loader(self) -> Iterator[TrainingBatch]:
         workers = self.config.workers

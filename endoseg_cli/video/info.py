@@ -10,8 +10,12 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from endoseg_cli.errors import InputError
 from endoseg_cli.video.colour import ColourTags, tags_of
 from endoseg_cli.video.rotation import quarter_turns
+
+MOST_PIXELS = 1 << 26
+"""Pixels of the largest frame, twice those of 8K."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,12 @@ def describe(
     interlaced: bool,
 ) -> VideoInfo:
     """Collect the properties from the opened file and its first decoded frame."""
+    if first.width * first.height > MOST_PIXELS:
+        found = f"{first.width}x{first.height}"
+        raise InputError(
+            f"expected frames of at most {MOST_PIXELS // 10**6} million pixels, found {found}: {path}",
+            hint="scale the video down, for example with ffmpeg",
+        )
     rate = stream.average_rate or stream.guessed_rate
     duration = _duration(container, stream)
     return VideoInfo(

@@ -19,6 +19,15 @@ _NOT_VIDEO_HINT = "give a video file, such as .mp4, .mov, .mkv, .avi or .ts; che
 _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
+_DEMUXERS = (
+    "mov mp4 matroska webm avi mpegts mpegtsraw mpeg mpegvideo m4v h264 hevc vvc av1 obu ivf vc1 asf asf_o flv gif apng"
+    " ogg mxf mxf_d10 dv wtv rm nut mjpeg mjpeg_2000 yuv4mpegpipe gxf nsv dirac cavsvideo h261 h263 webp_pipe bink smk"
+    " amv swf pva wmv mp3 wav flac aac aiff ac3"
+)
+_ONLY_THIS_FILE = {"format_whitelist": ",".join(_DEMUXERS.split()), "protocol_whitelist": "file,pipe,fd"}
+"""Formats that hold their pictures (or sound) themselves: playlists and scripts would make FFmpeg read other files."""
+
+
 def open_container(path: Path) -> InputContainer:
     """Open a media file for reading.
 
@@ -65,7 +74,7 @@ def _unreadable(path: Path) -> InputError:
 
 def _open(path: Path) -> InputContainer:
     # Absolute, so that a name with a colon is not taken for a protocol; tags may be in any encoding.
-    return av.open(str(path.absolute()), mode="r", metadata_errors="replace")
+    return av.open(str(path.absolute()), mode="r", metadata_errors="replace", options=dict(_ONLY_THIS_FILE))
 
 
 def _explain(path: Path, error: Exception) -> InputError:
