@@ -158,7 +158,7 @@ class Decoder:
         for picture in self._deinterlacer.flush():
             yield self._finished(index, waiting.popleft(), picture)
             index += 1
-        self.damage.truncated = ends_early(self.container, self.stream, self._last_end)
+        self.damage.truncated = ends_early(self.container, self.stream, self._last_end, index)
 
     def _timestamp(self, frame: av.VideoFrame) -> int:
         if frame.pts is not None:

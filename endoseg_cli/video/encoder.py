@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.video.colour import ColourTags
 from endoseg_cli.video.info import VideoInfo
+from endoseg_cli.video.rotation import is_mirrored, quarter_turns
 
 # A fragment a second with its packets written at once: a file cut off by a crash plays up to its last second. On
 # closing it becomes an ordinary mp4. Without delay_moov the start offset of the timestamps would be lost.
@@ -81,7 +82,7 @@ def add_video_stream(output: OutputContainer, settings: EncoderSettings, info: V
     if info.sample_aspect_ratio:
         context.sample_aspect_ratio = info.sample_aspect_ratio
     if info.rotation:
-        stream.set_display_rotation(info.rotation)
+        stream.set_display_rotation(quarter_turns(info.rotation) * 90, hflip=is_mirrored(info.rotation))
     return stream
 
 

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
 from endoseg_cli.video.colour import ColourTags, tags_of
-from endoseg_cli.video.rotation import quarter_turns
+from endoseg_cli.video.rotation import quarter_turns, turn_of
 
 MOST_PIXELS = 1 << 26
 """Pixels of the largest frame, twice those of 8K."""
@@ -33,7 +33,8 @@ class VideoInfo:
     height: int
     """Stored height in pixels."""
     rotation: int
-    """Degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270."""
+    """Degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270, and 360 more where it is then
+    mirrored (see video.rotation)."""
     sample_aspect_ratio: Fraction | None
     """Width of a pixel over its height; None if unknown (square)."""
     average_rate: Fraction | None
@@ -93,7 +94,7 @@ def describe(
         codec=stream.codec_context.codec.canonical_name,
         width=first.width,
         height=first.height,
-        rotation=quarter_turns(first.rotation) * 90,
+        rotation=turn_of(first),
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         average_rate=rate or None,
         time_base=time_base_of(stream),

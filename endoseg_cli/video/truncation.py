@@ -8,13 +8,20 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+FEWEST_OF_AVI = 0.95
+"""Share of the frames in an AVI's header that a whole file holds at least."""
 _SLACK_SECONDS = Fraction(1, 10)
 # Only these keep the true length in a header; a transport stream's is guessed from what is there.
 _WITH_LENGTH = ("mp4", "matroska", "avi")
 
 
-def ends_early(container: InputContainer, stream: VideoStream, last_end: int | None) -> bool:
-    """Whether the last frame (its end in ticks) lies clearly before the end that the header promises."""
+def ends_early(container: InputContainer, stream: VideoStream, last_end: int | None, frames: int) -> bool:
+    """Whether the last frame (its end in ticks) lies clearly before the end that the header promises.
+
+    An AVI that was cut between two packets still says how many `frames` it had; a few may have been left out on purpose.
+    """
+    if container.format.name == "avi" and frames < FEWEST_OF_AVI * stream.frames - 2:
+        return True
     expected = _expected_end(container, stream)
     if expected is None or last_end is None or stream.time_base is None:
         return False

@@ -99,7 +99,7 @@ def render_clip(folder: Path, clip: Clip) -> Path:
         if clip.pixel_shape:
             context.sample_aspect_ratio = clip.pixel_shape
         if clip.rotation:
-            stream.set_display_rotation(clip.rotation)
+            stream.set_display_rotation(clip.rotation % 360, hflip=clip.rotation >= 360)
         packets = []
         for index in range(clip.frames):
             frame = _encoded_frame(clip, index)

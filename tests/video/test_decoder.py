@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -111,3 +112,14 @@ def test_a_frame_cut_in_half_at_the_end_does_not_take_others_along(render: Rende
     with one, many:
         assert [frame.pts for frame in one] == [frame.pts for frame in many]
     assert one.damage == many.damage and one.damage.damaged_packets == 1
+
+
+def test_an_avi_that_is_cut_between_two_packets_is_cut_off(render: Render) -> None:
+    path = render(Clip(name="cut.avi", codec="mpeg4", frames=50, picture=noise))
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 50 and not reader.damage.found
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: packets[29].pos])
+    with VideoReader(path) as reader:
+        assert len(list(reader)) <= 30 and reader.damage.truncated

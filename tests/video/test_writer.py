@@ -68,7 +68,7 @@ def test_masks_are_exact_at_hd(render: Render, tmp_path: Path, ending: str) -> N
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270, 360, 450, 540, 630])
 def test_times_rotation_and_pixel_shape_are_the_inputs(
     render: Render, tmp_path: Path, ending: str, rotation: int
 ) -> None:
