@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from endoseg_cli.cli.completion import complete_device
 from endoseg_cli.cli.phantom import parse_size
 
 benchmark = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
@@ -26,7 +27,9 @@ def benchmark_training(
     batch_size: Annotated[int, typer.Option(help="Labelled frames, and as many unlabelled ones.")] = 4,
     num_passes: Annotated[int, typer.Option(help="Stochastic passes of a teacher.")] = 5,
     repeats: Annotated[int, typer.Option(help="Batches that are timed.")] = 5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time the no-gradient part of a training step: as whole forward passes, and as endoseg arranges it.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from endoseg_cli.cli.completion import complete_downloads
 from endoseg_cli.cli.download_console import DownloadConsole, print_weights
 from endoseg_cli.errors import UsageError
 
@@ -19,7 +20,12 @@ SOURCE = "Where from"
 
 def download_weights(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="What to fetch (default: what train starts from).")
+        list[str] | None,
+        typer.Argument(
+            autocompletion=complete_downloads,
+            metavar="[NAME]...",
+            help="What to fetch (default: what train starts from).",
+        ),
     ] = None,
     list_only: Annotated[bool, typer.Option("--list", help="Fetch nothing; print what there is.")] = False,
     dest: Annotated[

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from endoseg_cli.cli.completion import complete_device, complete_weights
 from endoseg_cli.cli.evaluate_video import VideoOptions, VideoPaths, evaluate_video
 from endoseg_cli.cli.tables import print_tables
 from endoseg_cli.errors import UsageError
@@ -46,7 +47,12 @@ def evaluate(
         Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Model file, or name of a model (default: the bundled one).")
+        str | None,
+        typer.Option(
+            "--weights",
+            autocompletion=complete_weights,
+            help="Model file, or name of a model (default: the bundled one).",
+        ),
     ] = None,
     network: Annotated[
         Literal["both", "1", "2"], typer.Option("--network", help="Mean of both networks, or one of them alone.")
@@ -65,7 +71,9 @@ def evaluate(
         tuple[float, float],
         typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
     ] = (0.02, 0.10),
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:1, mps.")
+    ] = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", help="Frames read and predicted together.")] = 4,
     per_frame: Annotated[
         Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")

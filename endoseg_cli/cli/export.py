@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from endoseg_cli.cli.completion import complete_weights
 from endoseg_cli.errors import OutputError, UsageError
 
 
@@ -16,7 +17,10 @@ def export(
         Literal["onnx", "torchscript"], typer.Option("--format", help="ONNX needs the extra endoseg-cli[onnx].")
     ] = "onnx",
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Model file or name (default: the bundled polyp-lite).")
+        str | None,
+        typer.Option(
+            "--weights", autocompletion=complete_weights, help="Model file or name (default: the bundled polyp-lite)."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:

@@ -12,10 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.completion import complete_weights
+
 
 def info(
     weights: Annotated[
-        str | None, typer.Argument(metavar="[FILE|NAME]", help="Model file or name (default: the bundled model).")
+        str | None,
+        typer.Argument(
+            metavar="[FILE|NAME]",
+            autocompletion=complete_weights,
+            help="Model file or name (default: the bundled model).",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

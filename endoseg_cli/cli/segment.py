@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from endoseg_cli.cli.completion import complete_device, complete_weights
 from endoseg_cli.cli.console import SegmentConsole
 from endoseg_cli.cli.words import parse_clock
 from endoseg_cli.errors import DAMAGED_EXIT_CODE, UsageError
@@ -93,7 +94,12 @@ def segment(
     ] = False,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", help="Model file or name (default: the bundled polyp-lite).", rich_help_panel=MODEL),
+        typer.Option(
+            "--weights",
+            autocompletion=complete_weights,
+            help="Model file or name (default: the bundled polyp-lite).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     network: Annotated[
         Literal["both", "1", "2"],
@@ -128,7 +134,10 @@ def segment(
         typer.Option("--tta", help="Mean over each frame's mirror images; four times slower.", rich_help_panel=MODEL),
     ] = "off",
     device: Annotated[
-        str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=MODEL)
+        str,
+        typer.Option(
+            "--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=MODEL
+        ),
     ] = "auto",
     batch_size: Annotated[
         str, typer.Option("--batch-size", help="Frames predicted together, or auto.", rich_help_panel=MODEL)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from endoseg_cli.cli.completion import complete_device, complete_weights
 from endoseg_cli.cli.console import print_warning
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 
@@ -24,7 +25,10 @@ def suggest(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the frames and their masks.")],
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Model file or name (default: the bundled polyp-lite).")
+        str | None,
+        typer.Option(
+            "--weights", autocompletion=complete_weights, help="Model file or name (default: the bundled polyp-lite)."
+        ),
     ] = None,
     count: Annotated[int, typer.Option("--count", help="How many frames to suggest.")] = 50,
     labeled: Annotated[
@@ -37,7 +41,9 @@ def suggest(
     threshold: Annotated[
         float, typer.Option("--threshold", help="Lesion is where the probability is above, in the masks to correct.")
     ] = 0.5,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:n or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.")
+    ] = "auto",
 ) -> None:
     """Pick unlabelled frames that the model is unsure of and that stand for many others, with masks to correct.
 

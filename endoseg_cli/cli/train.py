@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from endoseg_cli.cli.completion import complete_device, complete_weights
 from endoseg_cli.cli.phantom import parse_size
 from endoseg_cli.errors import UsageError
 
@@ -136,6 +137,7 @@ def train(
     weights: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_weights,
             help="Model to start from (file, run folder, name); decides encoder, decoder, size and field of view.",
             rich_help_panel=NETWORK,
         ),
@@ -278,7 +280,9 @@ def train(
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(help="Type that convolutions compute in; auto: bf16 where it is fast.", rich_help_panel=SCHEDULE),
     ] = "fp32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)
+    ] = "auto",
     tensorboard: Annotated[
         bool, typer.Option(help="Write TensorBoard's event files too.", rich_help_panel=RUN)
     ] = False,

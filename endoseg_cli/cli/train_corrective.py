@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from endoseg_cli.cli.completion import complete_device, complete_weights
 from endoseg_cli.cli.phantom import parse_size
 from endoseg_cli.cli.train import check_alone, given_options, parse_time
 from endoseg_cli.errors import UsageError
@@ -20,7 +21,12 @@ def train_corrective(
     context: typer.Context,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="BUNDLE", help="Model to add it to (default: the bundled one).", rich_help_panel=DATA),
+        typer.Option(
+            metavar="BUNDLE",
+            autocompletion=complete_weights,
+            help="Model to add it to (default: the bundled one).",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     predictor: Annotated[
         Path | None,
@@ -85,7 +91,9 @@ def train_corrective(
         float, typer.Option(help="Weight of consecutive outputs' difference.", rich_help_panel=SCHEDULE)
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)
+    ] = "auto",
 ) -> None:
     """Train the network that repairs predictions in video; write RUN/model.safetensors with it added to the model.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import typer
@@ -62,7 +63,7 @@ def own_words(error: Any, arguments: Sequence[str], commands: Sequence[str]) -> 
 
 def check_not_empty(arguments: Sequence[str]) -> None:
     """Raise UsageError for an option that is given an empty text, which as a path would be the working directory."""
-    for option, value in zip(arguments, [*arguments[1:], None], strict=True):
+    for option, value in zip_longest(arguments, arguments[1:]):
         name, equals, rest = option.partition("=")
         if name.startswith("--") and ((equals and not rest) or (not equals and value == "")):
             raise UsageError(f"{name} is empty", hint="check the shell variable that it came from")

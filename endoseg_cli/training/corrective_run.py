@@ -28,6 +28,7 @@ from endoseg_cli.training.distributed import Ranks, with_ranks
 from endoseg_cli.training.log import MetricsLog
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import CorrectiveRecord, RunListener
+from endoseg_cli.training.run_card import write_card
 from endoseg_cli.training.run_folder import (
     CONFIG_FILE,
     CURVES_FILE,
@@ -234,6 +235,7 @@ def _train(
         if corrective_gain(trained.card) <= 0:
             listener.on_warning("the corrective network does no more good than harm on held-out clips: train it longer")
         save_bundle(trained, folder / MODEL_FILE)
+        write_card(folder, trained)
     ranks.wait()
     return folder / MODEL_FILE
 

@@ -31,6 +31,7 @@ from endoseg_cli.training.learner import Start
 from endoseg_cli.training.memory import check_shared_memory
 from endoseg_cli.training.provenance import data_digest, versions
 from endoseg_cli.training.records import RunListener
+from endoseg_cli.training.run_card import write_card
 from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
 from endoseg_cli.training.tensorboard import check_tensorboard
 from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
@@ -219,6 +220,7 @@ def _train(
     if ranks.leads:
         ended = {"steps": trainer.step, "seconds": round(trainer.seconds, 1)}
         write_config(folder / CONFIG_FILE, sources, config, {**_record(found, trainer, ranks, record), FINISHED: ended})
+        write_card(folder, bundle)
     ranks.wait()
     return folder / MODEL_FILE
 

@@ -18,7 +18,7 @@ _WITH_LENGTH = ("mp4", "matroska", "avi")
 def ends_early(container: InputContainer, stream: VideoStream, last_end: int | None, frames: int) -> bool:
     """Whether the last frame (its end in ticks) lies clearly before the end that the header promises.
 
-    An AVI that was cut between two packets still says how many `frames` it had; a few may have been left out on purpose.
+    An AVI cut between two packets still says how many `frames` it had; a few may have been left out on purpose.
     """
     if container.format.name == "avi" and frames < FEWEST_OF_AVI * stream.frames - 2:
         return True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from endoseg_cli.cli.completion import complete_device, complete_downloads, complete_weights
 from tests.cli.shell import run_in_bash
 from tests.conftest import Run
 
@@ -68,3 +69,22 @@ finally:
     command = [sys.executable, "-W", "error", "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **typed})
     assert (run.returncode, run.stdout.strip()) == (0, "info"), run.stderr
+
+
+def test_models_devices_and_weights_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "model.safetensors").touch()
+    (tmp_path / "polyp-mine.safetensors").touch()
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    assert complete_weights("polyp") == ["polyp-lite", "polyp-mine.safetensors"]
+    assert complete_weights("ru") == ["runs/"] and complete_weights("runs/") == ["runs/first"]
+    assert complete_weights(f"{tmp_path}/no") == [] and complete_weights("runs/first/m")[0].endswith(
+        "model.safetensors"
+    )
+    assert complete_device("c") == ["cpu", "cuda"] and complete_downloads("resnet34")
+    code = (
+        "import sys\nfrom endoseg_cli.cli.completion import complete_downloads, complete_weights\n"
+        "complete_weights(''), complete_downloads('')\nsys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -61,7 +61,9 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     printed = invoke(*data, *SMALL, "--max-steps", "4", "--validate-every", "2", "--out", str(out))
     assert printed == f"{out / 'model.safetensors'}\n"
     names = {"config.yaml", "split.json", "metrics.csv", "curves.png", "sample.png", "last.pt", "best1.pt", "best2.pt"}
-    assert {path.name for path in out.iterdir()} == {*names, "model.safetensors"}
+    assert {path.name for path in out.iterdir()} == {*names, "model.safetensors", "README.md"}
+    card = (out / "README.md").read_text()
+    assert "3 labelled and 5 unlabelled" in card and "mobilenet_v2" in card and "validation dice" in card
     bundle = load_bundle(out / "model.safetensors")
     assert bundle.card.networks == 2 and "3 labelled and 5 unlabelled" in bundle.card.training_data
     rows = read_metrics(out / "metrics.csv")

@@ -48,7 +48,7 @@ def test_a_run_adds_the_network_and_goes_on_from_its_checkpoint(data: tuple[str,
     out = tmp_path / "run"
     assert invoke("train-corrective", *data, *SMALL, "--out", str(out)) == f"{out / 'model.safetensors'}\n"
     names = {"config.yaml", "metrics.csv", "curves.png", "last.pt", "best.pt", "model.safetensors"}
-    assert {path.name for path in out.iterdir()} == names
+    assert {path.name for path in out.iterdir()} == {*names, "README.md"}
     before, after = load_bundle(Path(data[1])), load_bundle(out / "model.safetensors")
     assert after.corrective is not None and "corrective_dice_on_clips" in after.card.scores
     for one, other in zip(before.networks, after.networks, strict=True):
