@@ -137,7 +137,7 @@ def test_a_network_that_the_model_lacks_is_refused() -> None:
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_batch_without_frames_is_refused(batch_size: int) -> None:
-    with pytest.raises(UsageError, match=f"--batch-size must be at least 1, found {batch_size}"):
+    with pytest.raises(UsageError, match=f"--batch-size must be 1 to 4096, found {batch_size}"):
         cpu(tiny_bundle(networks=1), batch_size)
 
 
