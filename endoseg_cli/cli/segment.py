@@ -184,6 +184,15 @@ def segment(
             rich_help_panel=FRAMES,
         ),
     ] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Do the I-th of N shares of the inputs, as one of N machines or jobs of an array.",
+            rich_help_panel=FRAMES,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
@@ -194,8 +203,9 @@ def segment(
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
     """
-    from endoseg_cli.inference.sources import find_sources
+    from endoseg_cli.inference.sources import find_sources, parse_shard
 
+    share = None if shard is None else parse_shard(shard)
     span = parse_clock("--start", start), parse_clock("--end", end)
     find_sources(inputs, sequences=fps is not None)  # a mistyped name must not wait until torch is imported
     from endoseg_cli.inference.job import run_job
@@ -234,7 +244,7 @@ def segment(
         return _load_predictor(weights, device, precision, network, frames_together, presence, tta, console)
 
     try:
-        result = run_job(inputs, outputs, load, style, config, console)
+        result = run_job(inputs, outputs, load, style, config, console, share)
     finally:
         console.close()
     outcomes = [outcome.to_dict() for outcome in result.outcomes]

@@ -18,7 +18,7 @@ from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, seg
 from endoseg_cli.inference.predictor import Predictor
 from endoseg_cli.inference.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.records import RecordsWriter
-from endoseg_cli.inference.sources import Source, find_sources
+from endoseg_cli.inference.sources import Shard, Source, find_sources
 from endoseg_cli.inference.stages import StageSeconds
 from endoseg_cli.inference.stills import segment_picture, segment_pictures
 
@@ -76,15 +76,19 @@ def run_job(
     overlay: OverlayConfig,
     config: SegmentConfig,
     listener: JobListener,
+    shard: Shard | None = None,
 ) -> JobResult:
-    """Segment files, folders and globs.
+    """Segment files, folders and globs; of a `shard` its share of them, which may be none.
 
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
     each error is told to the listener and the others go on.
     """
     sources = find_sources(inputs, sequences=config.fps is not None, on_note=listener.noted)
     _check_frame_options(sources, config)
-    targets = plan(sources, inputs, outputs)
+    targets = plan(sources, inputs, outputs, shard)
+    if not targets:
+        listener.noted(f"this share has no input: there are {len(sources)} in all")
+        return JobResult(outcomes=(), failures=())
     predictor = load_predictor()
     config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
     check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from endoseg_cli.annotations.formats import AnnotationConfig
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.records import check_records_path
-from endoseg_cli.inference.sources import Source
+from endoseg_cli.inference.sources import Shard, Source
 from endoseg_cli.part_file import part_path
 from endoseg_cli.video.target import CONTAINERS, check_target
 
@@ -91,11 +91,14 @@ class Targets:
         yield from (path for path in (self.masks, self.overlay, self.mask_pictures, self.probabilities) if path)
 
 
-def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig) -> list[Targets]:
+def plan(
+    sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig, shard: Shard | None = None
+) -> list[Targets]:
     """Decide the targets of every input and check that all of them can be written.
 
     One input file goes to the very files named, or into folders where a folder is named; several inputs go into
-    folders. Raises UsageError or OutputError, before anything is computed.
+    folders. With `shard`, the outputs are called as without, and those of this share alone are returned and checked.
+    Raises UsageError or OutputError, before anything is computed.
     """
     single = len(sources) == 1 and len(inputs) == 1 and (bool(sources[0].pictures) or _is_one_file(Path(inputs[0])))
     for product in (config.masks, config.overlay):
@@ -105,6 +108,8 @@ def plan(sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig)
     _check_distinct(targets)
     if config.annotations is not None or config.frames is not None:
         _check_frame_names(sources)
+    if shard is not None:
+        targets = targets[shard.number - 1 :: shard.count]
     for target in targets:
         _check_writable(target, config.overwrite)
     _check_part_files(targets, config)

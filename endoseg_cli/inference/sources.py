@@ -34,6 +34,27 @@ class Source:
         return not self.pictures and is_picture(self.path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One share of the inputs of a job that several machines do together."""
+
+    number: int
+    """Which share this is, from 1."""
+    count: int
+    """How many there are."""
+
+
+def parse_shard(text: str) -> Shard:
+    """Read I/N, such as 3/8; raises UsageError for anything else."""
+    number, _, count = text.partition("/")
+    if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= MOST_SHARDS:
+        return Shard(number=int(number), count=int(count))
+    raise UsageError(f"--shard: expected I/N with I from 1 to N, found '{text}'", hint="such as 3/8")
+
+
+MOST_SHARDS = 1_000_000
+
+
 def _say_nothing(_: str) -> None:
     pass
 

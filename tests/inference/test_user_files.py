@@ -135,3 +135,35 @@ def test_a_whole_file_is_whole_or_not_there_and_as_open_as_others(tmp_path: Path
     finally:
         os.umask(before)
     assert (tmp_path / "a").read_bytes() == b"whole" and (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_shares_together_do_every_input_once_and_call_it_the_same(
+    endoseg: Endoseg, render: Render, tmp_path: Path, lesion_nowhere: Path
+) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    names = ["a.mp4", "b.mp4", "sub/a.mp4", "sub/d.mkv", "z.avi"]
+    for name in names:
+        render(Clip(name=f"in/{name}", codec="mpeg4" if name.endswith("avi") else "libx264", frames=2))
+    options = ["--out", tmp_path / "out", "--weights", lesion_nowhere]
+    counts = []
+    for share in ("1/3", "2/3", "3/3"):
+        run = endoseg("segment", tmp_path / "in", *options, "--shard", share)
+        assert run.code == 0
+        counts.append(len(run.stdout.splitlines()))
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.mp4"))
+    assert written == ["a.mp4", "b.mp4", "sub/a.mp4", "sub/d.mp4", "z.mp4"] and counts == [2, 2, 1]
+    empty = endoseg("segment", tmp_path / "in", "--out", tmp_path / "o", "--weights", lesion_nowhere, "--shard", "9/9")
+    assert empty.code == 0 and "this share has no input" in empty.stderr and empty.stdout == ""
+    for wrong in ("0/3", "4/3", "3", "a/b", "1/0"):
+        assert endoseg("segment", tmp_path / "in", *options, "--shard", wrong).code == 2
+
+
+def test_the_job_for_a_cluster_is_a_script_that_runs(render: Render, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "examples" / "array.sbatch"
+    (tmp_path / "videos").mkdir()
+    render(Clip(name="videos/a.mp4", frames=2))
+    binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": binaries, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2"}
+    run = subprocess.run(["bash", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "masks" / "a.mp4").is_file() and (tmp_path / "masks" / "records-1.csv").is_file()
