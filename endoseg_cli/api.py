@@ -20,26 +20,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.augment import resize_frame
-from endoseg_cli.data.layout import find_labeled
-from endoseg_cli.data.sources import SourcesConfig
+from endoseg_cli.data.labels.layout import find_labeled
+from endoseg_cli.data.sets.sources import SourcesConfig
 from endoseg_cli.errors import UsageError
-from endoseg_cli.evaluation.evaluate import Evaluation, EvaluationConfig, FramePrediction
-from endoseg_cli.evaluation.evaluate import evaluate as _evaluate
-from endoseg_cli.inference.masks import MaskConfig, Segmentation
-from endoseg_cli.inference.masks import segment as _segment
-from endoseg_cli.inference.predicting import Passed, Predicting
-from endoseg_cli.inference.predictor import NetworkChoice, Predictor, TestTimeAugmentation
-from endoseg_cli.inference.refine import RefineChoice, RefineConfig, make_refiner
-from endoseg_cli.inference.views import ViewChoice, view_of_picture, view_of_video
-from endoseg_cli.networks.bundle import ModelCard, load_bundle
-from endoseg_cli.networks.device import Precision
-from endoseg_cli.networks.entropy import binary_entropy
-from endoseg_cli.networks.models import resolve_weights
-from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.config_file import build_config
+from endoseg_cli.evaluation.frames.scoring import Evaluation, EvaluationConfig, FramePrediction
+from endoseg_cli.evaluation.frames.scoring import evaluate as _evaluate
+from endoseg_cli.inference.inputs.views import ViewChoice, view_of_picture, view_of_video
+from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation
+from endoseg_cli.inference.predict.masks import segment as _segment
+from endoseg_cli.inference.predict.predictor import NetworkChoice, Predictor, TestTimeAugmentation
+from endoseg_cli.inference.refine.predicting import Passed, Predicting
+from endoseg_cli.inference.refine.refiner import RefineChoice, RefineConfig, make_refiner
+from endoseg_cli.networks.files.bundle import ModelCard, load_bundle
+from endoseg_cli.networks.files.models import resolve_weights
+from endoseg_cli.networks.running.device import Precision
+from endoseg_cli.networks.running.entropy import binary_entropy
+from endoseg_cli.pictures.resize import resize_frame
 from endoseg_cli.training.run import RunOptions, run_training
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.settings.config_file import build_config
+from endoseg_cli.video.reading.reader import VideoReader
 
 Frame = NDArray[np.uint8]
 """A picture (H, W, 3), RGB."""

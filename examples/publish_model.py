@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from endoseg_cli.networks.bundle import load_bundle, save_bundle
+from endoseg_cli.networks.files.bundle import load_bundle, save_bundle
 
 
 def publish(model: Path, card_file: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.video.reading.reader import VideoReader
 
 
 def read_row(video: Path, indices: list[int], height: int) -> NDArray[np.uint8]:

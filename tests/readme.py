@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from endoseg_cli.data.layout import find_labeled
-from endoseg_cli.data.split import Split, write_split
+from endoseg_cli.data.labels.layout import find_labeled
+from endoseg_cli.data.sets.split import Split, write_split
 from tests.data.drawing import draw_frame, draw_mask, save
 from tests.networks.authors_unet import random_state
 from tests.networks.tiny import calibrated_bundle, save_to

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import endoseg_cli as endoseg
-from endoseg_cli.data.images import read_mask, write_png
 from endoseg_cli.errors import UsageError
+from endoseg_cli.pictures.images import read_mask, write_png
 from tests.conftest import Run
 from tests.data.drawing import save_pair
 from tests.inference.brightness import disc_picture

@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
-from endoseg_cli.data.images import read_image
-from endoseg_cli.data.labels import locate_picture
+from endoseg_cli.data.labels.mask_reader import locate_picture
 from endoseg_cli.errors import InputError, UsageError, WeightsError
 from endoseg_cli.hub.manifest import Entry
 from endoseg_cli.hub.remote import may_see_token
-from endoseg_cli.inference.predictor import Predictor
+from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.stages import MOST_WAITING_BYTES, Stages
-from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.config_file import read_config
-from endoseg_cli.training.memory import check_shared_memory
-from endoseg_cli.video.reader import probe
+from endoseg_cli.pictures.images import read_image
+from endoseg_cli.training.engine.memory import check_shared_memory
+from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.settings.config_file import read_config
+from endoseg_cli.video.reading.reader import probe
 from tests.conftest import Run
 from tests.networks.tiny import tiny_bundle
 from tests.video.rendering import Clip

@@ -14,20 +14,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from endoseg_cli import __version__
-from endoseg_cli.cli.benchmark import benchmark
-from endoseg_cli.cli.check import check
-from endoseg_cli.cli.console import print_error
-from endoseg_cli.cli.download_weights import download_weights
-from endoseg_cli.cli.evaluate import evaluate
-from endoseg_cli.cli.export import export
-from endoseg_cli.cli.import_weights import import_weights
-from endoseg_cli.cli.info import info
-from endoseg_cli.cli.phantom import phantom
-from endoseg_cli.cli.segment import segment
-from endoseg_cli.cli.suggest import suggest
-from endoseg_cli.cli.train import train
-from endoseg_cli.cli.train_corrective import train_corrective
-from endoseg_cli.cli.words import ClickError, check_not_empty, own_words
+from endoseg_cli.cli.commands.benchmark import benchmark
+from endoseg_cli.cli.commands.check import check
+from endoseg_cli.cli.commands.download_weights import download_weights
+from endoseg_cli.cli.commands.evaluate import evaluate
+from endoseg_cli.cli.commands.export import export
+from endoseg_cli.cli.commands.import_weights import import_weights
+from endoseg_cli.cli.commands.info import info
+from endoseg_cli.cli.commands.phantom import phantom
+from endoseg_cli.cli.commands.segment import segment
+from endoseg_cli.cli.commands.suggest import suggest
+from endoseg_cli.cli.commands.train import train
+from endoseg_cli.cli.commands.train_corrective import train_corrective
+from endoseg_cli.cli.console.lines import print_error
+from endoseg_cli.cli.options.words import ClickError, check_not_empty, own_words
 from endoseg_cli.errors import DEBUG_VARIABLE, INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, UsageError, explain
 
 _ANY_NAME = "endoseg-any-name"

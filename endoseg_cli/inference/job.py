@@ -10,17 +10,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from endoseg_cli.annotations.writer import AnnotationWriter
+from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError, explain
-from endoseg_cli.inference.outputs import OutputConfig, Targets, check_class_folders, plan
-from endoseg_cli.inference.overlay import OverlayConfig
+from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
-from endoseg_cli.inference.predictor import Predictor
-from endoseg_cli.inference.products import ProductStyle, VideoProducts
-from endoseg_cli.inference.records import RecordsWriter
-from endoseg_cli.inference.sources import Shard, Source, find_sources
+from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.stages import StageSeconds
 from endoseg_cli.inference.stills import segment_picture, segment_pictures
+from endoseg_cli.inference.write.output_paths import OutputConfig, Targets, check_class_folders, plan
+from endoseg_cli.inference.write.overlay import OverlayConfig
+from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
+from endoseg_cli.inference.write.records import RecordsWriter
 
 
 class JobListener(Protocol):

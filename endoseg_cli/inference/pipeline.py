@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from endoseg_cli.annotations.writer import AnnotationWriter
-from endoseg_cli.data.field_of_view import FieldOfView
+from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.masks import MaskConfig, Segmentation, segment
-from endoseg_cli.inference.outputs import Targets
-from endoseg_cli.inference.predicting import Passed, Predicting
-from endoseg_cli.inference.predictor import Predictor, Probability
-from endoseg_cli.inference.products import ProductStyle, VideoProducts
-from endoseg_cli.inference.records import RecordsWriter
-from endoseg_cli.inference.refine import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
+from endoseg_cli.inference.inputs.views import ViewChoice, view_of_video
+from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation, segment
+from endoseg_cli.inference.predict.predictor import Predictor, Probability
+from endoseg_cli.inference.refine.predicting import Passed, Predicting
+from endoseg_cli.inference.refine.refiner import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.stages import Stages, StageSeconds
-from endoseg_cli.inference.views import ViewChoice, view_of_video
-from endoseg_cli.video.info import VideoInfo
-from endoseg_cli.video.reader import Frame, VideoReader
-from endoseg_cli.video.sequence import SequenceReader
+from endoseg_cli.inference.write.output_paths import Targets
+from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
+from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.pictures.field_of_view import FieldOfView
+from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.reading.reader import Frame, VideoReader
+from endoseg_cli.video.reading.sequence import SequenceReader
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from endoseg_cli.annotations.writer import AnnotationWriter
-from endoseg_cli.data.augment import resize_frame
-from endoseg_cli.data.field_of_view import FieldOfView
-from endoseg_cli.data.images import read_image
-from endoseg_cli.inference.masks import segment
-from endoseg_cli.inference.outputs import Targets
+from endoseg_cli.annotations.writing.writer import AnnotationWriter
+from endoseg_cli.inference.inputs.views import view_of_picture
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig
-from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
-from endoseg_cli.inference.products import ProductStyle, write_picture_products
-from endoseg_cli.inference.records import RecordsWriter
+from endoseg_cli.inference.predict.masks import segment
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
 from endoseg_cli.inference.stages import Stages, StageSeconds
-from endoseg_cli.inference.views import view_of_picture
+from endoseg_cli.inference.write.output_paths import Targets
+from endoseg_cli.inference.write.products import ProductStyle, write_picture_products
+from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.pictures.field_of_view import FieldOfView
+from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.resize import resize_frame
 
 
 @dataclass(kw_only=True, eq=False)

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from endoseg_cli.phantom.render import Bytes
-from endoseg_cli.video.colour import BT709, ColourTags
-from endoseg_cli.video.info import VideoInfo
-from endoseg_cli.video.planes import Planes
-from endoseg_cli.video.writer import OverlayWriter
+from endoseg_cli.phantom.picture.render import Bytes
+from endoseg_cli.video.geometry.colour import BT709, ColourTags
+from endoseg_cli.video.geometry.planes import Planes
+from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.writing.writer import OverlayWriter
 
 _COLOUR = ColourTags(matrix=BT709, primaries=BT709, transfer=BT709, full_range=False)
 # Rows give Y, Cb, Cr of BT.709 in limited range for R, G, B of 0..255.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from endoseg_cli.phantom.camera import random_wobble
-from endoseg_cli.phantom.disturbances import Disturbance
-from endoseg_cli.phantom.sampling import sample_scene
-from endoseg_cli.phantom.scene import CameraPath, Scene
-from endoseg_cli.phantom.tables import Array
+from endoseg_cli.phantom.picture.sampling import sample_scene
+from endoseg_cli.phantom.world.camera import random_wobble
+from endoseg_cli.phantom.world.disturbances import Disturbance
+from endoseg_cli.phantom.world.scene import CameraPath, Scene
+from endoseg_cli.phantom.world.tables import Array
 
 _KEY = 0.45  # when, within the time that shows the lesion, the camera is nearest
 _PASSING = 0.7  # seconds that it takes to pass the lesion

@@ -16,11 +16,11 @@ from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.part_file import whole_file
 from endoseg_cli.phantom.clip_file import ClipFile
 from endoseg_cli.phantom.clips import ClipPlan, sample_clip
-from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
-from endoseg_cli.phantom.fitting import fitted
-from endoseg_cli.phantom.render import Bytes, Rendered, render
-from endoseg_cli.phantom.sampling import sample_scene
-from endoseg_cli.phantom.scene import Scene
+from endoseg_cli.phantom.picture.fitting import fitted
+from endoseg_cli.phantom.picture.render import Bytes, Rendered, render
+from endoseg_cli.phantom.picture.sampling import sample_scene
+from endoseg_cli.phantom.world.config import ClipConfig, PhantomConfig
+from endoseg_cli.phantom.world.scene import Scene
 
 RECORD = "phantom.json"
 """Name of the file that says what a phantom's folder holds."""

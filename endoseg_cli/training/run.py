@@ -9,32 +9,32 @@ from typing import Any
 
 import torch
 
-from endoseg_cli.data.check import check_data
-from endoseg_cli.data.frames import FrameStore
-from endoseg_cli.data.layout import LabeledRecord, UnlabeledRecord, find_videos
-from endoseg_cli.data.sources import DataSources, SourcesConfig, gather_sources, lacks_for_training
-from endoseg_cli.data.split import Split, write_split
+from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord, find_videos
+from endoseg_cli.data.sets.check import check_data
+from endoseg_cli.data.sets.sources import DataSources, SourcesConfig, gather_sources, lacks_for_training
+from endoseg_cli.data.sets.split import Split, write_split
+from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
-from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
-from endoseg_cli.networks.device import resolve_device
-from endoseg_cli.networks.encoders import normalisation
-from endoseg_cli.networks.pretrained import load_encoder_weights, load_network_weights
-from endoseg_cli.networks.unet import UNet
-from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.config_file import build_config, read_config, read_record, write_config
-from endoseg_cli.training.corrective_config import CorrectiveTrainConfig
-from endoseg_cli.training.corrective_run import corrective_gain, forget_corrective, train_corrective
-from endoseg_cli.training.corrective_sources import ClipSources
-from endoseg_cli.training.distributed import ALONE, Ranks, with_ranks
-from endoseg_cli.training.learner import Start
-from endoseg_cli.training.memory import check_shared_memory
-from endoseg_cli.training.provenance import data_digest, versions
-from endoseg_cli.training.records import RunListener
-from endoseg_cli.training.run_card import write_card
-from endoseg_cli.training.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
-from endoseg_cli.training.tensorboard import check_tensorboard
-from endoseg_cli.training.trainer import LAST, Trainer, TrainingData
+from endoseg_cli.networks.architecture.encoders import normalisation
+from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.files.bundle import Bundle, ModelCard, save_bundle
+from endoseg_cli.networks.files.pretrained import load_encoder_weights, load_network_weights
+from endoseg_cli.networks.running.device import resolve_device
+from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
+from endoseg_cli.training.corrective.run import corrective_gain, forget_corrective, train_corrective
+from endoseg_cli.training.corrective.sources import ClipSources
+from endoseg_cli.training.engine.learner import Start
+from endoseg_cli.training.engine.memory import check_shared_memory
+from endoseg_cli.training.engine.records import RunListener
+from endoseg_cli.training.engine.trainer import LAST, Trainer, TrainingData
+from endoseg_cli.training.runs.provenance import data_digest, versions
+from endoseg_cli.training.runs.run_card import write_card
+from endoseg_cli.training.runs.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
+from endoseg_cli.training.runs.tensorboard import check_tensorboard
+from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.settings.config_file import build_config, read_config, read_record, write_config
+from endoseg_cli.training.shared.distributed import ALONE, Ranks, with_ranks
 
 CORRECTIVE_FOLDER = "corrective"
 """Folder of stage two within the run folder."""

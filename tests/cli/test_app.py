@@ -112,7 +112,7 @@ def test_an_internal_error_is_one_line_and_a_way_to_report_it(
     def fail(**_: object) -> None:
         raise ZeroDivisionError("some bug")
 
-    monkeypatch.setattr("endoseg_cli.networks.models.resolve_weights", lambda _: fail())
+    monkeypatch.setattr("endoseg_cli.networks.files.models.resolve_weights", lambda _: fail())
     run = endoseg("info")
     assert run.code == 1 and run.stdout == "" and "Traceback" not in run.stderr
     assert "internal error: ZeroDivisionError: some bug" in run.stderr and "ENDOSEG_DEBUG=1" in run.stderr
@@ -133,7 +133,7 @@ def test_messages_of_several_lines_become_one(endoseg: Endoseg, monkeypatch: pyt
     def refuse(_: object) -> Path:
         raise UsageError("first\n  second", hint="third\nfourth")
 
-    monkeypatch.setattr("endoseg_cli.networks.models.resolve_weights", refuse)
+    monkeypatch.setattr("endoseg_cli.networks.files.models.resolve_weights", refuse)
     assert endoseg("info").stderr == "error: first second\nhint: third fourth\n"
 
 

@@ -12,18 +12,18 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from endoseg_cli.annotations.polygons import within_a_pixel
-from endoseg_cli.cli.check import check
-from endoseg_cli.cli.evaluate import evaluate
-from endoseg_cli.cli.segment import segment
-from endoseg_cli.cli.train import train
-from endoseg_cli.data.images import read_image, read_mask
-from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import find_labeled
+from endoseg_cli.annotations.shapes.polygons import within_a_pixel
+from endoseg_cli.cli.commands.check import check
+from endoseg_cli.cli.commands.evaluate import evaluate
+from endoseg_cli.cli.commands.segment import segment
+from endoseg_cli.cli.commands.train import train
+from endoseg_cli.data.labels.layout import find_labeled
+from endoseg_cli.data.labels.mask_reader import read_label
 from endoseg_cli.errors import EndosegError, OutputError, UsageError
-from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
-from endoseg_cli.networks.unet import UNet, UNetConfig
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.networks.files.bundle import Bundle, ModelCard, save_bundle
+from endoseg_cli.pictures.images import read_image, read_mask
+from endoseg_cli.video.reading.reader import VideoReader
 from tests.data.drawing import draw_frame, save, save_video
 
 app = typer.Typer()

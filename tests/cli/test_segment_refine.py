@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from endoseg_cli.data.images import write_png
+from endoseg_cli.pictures.images import write_png
 from tests.conftest import Run
 from tests.inference.brightness import disc_picture
 from tests.networks.tiny import constant_bundle, save_to, tiny_bundle, with_corrective

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from endoseg_cli.data.check import check_data
-from endoseg_cli.data.images import is_picture, read_image, read_mask, write_png
-from endoseg_cli.data.labels import read_label
-from endoseg_cli.data.layout import find_labeled, scan_labeled, scan_unlabeled
-from endoseg_cli.data.video_clips import find_clips
+from endoseg_cli.data.clips.scored_clips import find_clips
+from endoseg_cli.data.labels.layout import find_labeled, scan_labeled, scan_unlabeled
+from endoseg_cli.data.labels.mask_reader import read_label
+from endoseg_cli.data.sets.check import check_data
 from endoseg_cli.errors import InputError
-from endoseg_cli.inference.sources import find_sources
+from endoseg_cli.inference.inputs.sources import find_sources
+from endoseg_cli.pictures.images import is_picture, read_image, read_mask, write_png
 from tests.data.drawing import save_pair
 
 LAYOUTS = {

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from endoseg_cli.data.augment_config import AugmentConfig, CutMixConfig, StrongViewConfig, WeakViewConfig
-from endoseg_cli.data.datasets import LabeledBatches, TrainingBatch, TrainingBatches, UnlabeledBatches, draw_order
-from endoseg_cli.data.frames import FrameStore
+from endoseg_cli.data.views.augment_config import AugmentConfig, CutMixConfig, StrongViewConfig, WeakViewConfig
+from endoseg_cli.data.views.datasets import LabeledBatches, TrainingBatch, TrainingBatches, UnlabeledBatches, draw_order
+from endoseg_cli.data.views.frames import FrameStore
 from tests.data.drawing import draw_frame, draw_mask, save
 
 SIZE = (32, 40)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from endoseg_cli.data.layout import LabeledRecord
-from endoseg_cli.evaluation.evaluate import Evaluation, EvaluationConfig, FramePrediction, Predict, evaluate
-from endoseg_cli.evaluation.provenance import Provenance
+from endoseg_cli.data.labels.layout import LabeledRecord
+from endoseg_cli.evaluation.frames.scoring import Evaluation, EvaluationConfig, FramePrediction, Predict, evaluate
+from endoseg_cli.evaluation.report.provenance import Provenance
 
 # Side lengths (H, W) and the lesion's box: top, bottom, left, right.
 SHAPES = (

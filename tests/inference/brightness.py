@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.inference.masks import BinaryMask
-from endoseg_cli.inference.outputs import Targets
-from endoseg_cli.inference.overlay import OverlayConfig
-from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
-from endoseg_cli.inference.products import ProductStyle
-from endoseg_cli.inference.sources import Source
+from endoseg_cli.inference.inputs.sources import Source
+from endoseg_cli.inference.predict.masks import BinaryMask
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
+from endoseg_cli.inference.write.output_paths import Targets
+from endoseg_cli.inference.write.overlay import OverlayConfig
+from endoseg_cli.inference.write.products import ProductStyle
 from tests.networks.tiny import tiny_bundle
 from tests.video.rendering import Picture
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from endoseg_cli.inference.corrector import Corrector, PredictedFrame
-from endoseg_cli.inference.refine import RefinedFrame, RefineMode, Refiner
+from endoseg_cli.inference.predict.corrector import Corrector, PredictedFrame
+from endoseg_cli.inference.refine.refiner import RefinedFrame, RefineMode, Refiner
 
 SIDE = 16
 

@@ -10,12 +10,12 @@ import pytest
 
 from endoseg_cli.errors import DeviceError, InputError, OutputError
 from endoseg_cli.inference.pipeline import SegmentConfig, segment_video
-from endoseg_cli.inference.predictor import Pixels, Probability
-from endoseg_cli.inference.products import VideoProducts
-from endoseg_cli.inference.records import RecordsWriter
-from endoseg_cli.video.planes import Planes
-from endoseg_cli.video.reader import Frame, VideoReader
-from endoseg_cli.video.writer import MaskWriter, OverlayWriter
+from endoseg_cli.inference.predict.predictor import Pixels, Probability
+from endoseg_cli.inference.write.products import VideoProducts
+from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.video.geometry.planes import Planes
+from endoseg_cli.video.reading.reader import Frame, VideoReader
+from endoseg_cli.video.writing.writer import MaskWriter, OverlayWriter
 from tests.inference.brightness import STYLE, BrightnessPredictor, decode, disc_picture, targets_for
 from tests.video.rendering import Clip
 
@@ -121,7 +121,7 @@ def test_when_the_second_product_cannot_be_finished_it_keeps_its_part(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (clip.parent / "o.mkv").mkdir()
-    monkeypatch.setattr("endoseg_cli.video.writer.check_target", lambda *_, **__: None)
+    monkeypatch.setattr("endoseg_cli.video.writing.writer.check_target", lambda *_, **__: None)
     told = run(clip, BrightnessPredictor(), OutputError)
     assert told[0].frames == FRAMES and told[0].parts == [clip.parent / "o.mkv.endoseg.part"]
     assert len(decode(clip.parent / "m.mp4")[0]) == FRAMES == len(decode(clip.parent / "o.mkv.endoseg.part")[0])

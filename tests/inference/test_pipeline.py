@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from endoseg_cli.data.images import read_image, write_png
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.masks import MaskConfig
 from endoseg_cli.inference.pipeline import Progress, SegmentConfig, segment_video
-from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
+from endoseg_cli.inference.predict.masks import MaskConfig
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
 from endoseg_cli.inference.stills import segment_picture
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.pictures.images import read_image, write_png
+from endoseg_cli.video.reading.reader import VideoReader
 from tests.inference.brightness import (
     SIZE,
     STYLE,

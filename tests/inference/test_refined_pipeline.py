@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endoseg_cli.inference.corrector import Corrector
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig, segment_video
-from endoseg_cli.inference.predictor import Pixels, Predictor, Probability
-from endoseg_cli.inference.records import RecordsWriter
-from endoseg_cli.inference.refine import RefineConfig, Refiner
-from endoseg_cli.networks.bundle import Bundle
-from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.inference.predict.corrector import Corrector
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
+from endoseg_cli.inference.refine.refiner import RefineConfig, Refiner
+from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.files.bundle import Bundle
 from tests.inference.brightness import STYLE, BrightnessPredictor, decode, disc_picture, targets_for
 from tests.inference.mean_network import MeanNetwork
 from tests.networks.tiny import tiny_bundle

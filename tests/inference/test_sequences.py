@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from endoseg_cli.data.images import read_image, read_mask, write_png
 from endoseg_cli.errors import InputError, OutputError, UsageError
 from endoseg_cli.inference.job import JobResult, run_job
-from endoseg_cli.inference.outputs import OutputConfig
-from endoseg_cli.inference.overlay import OverlayConfig
 from endoseg_cli.inference.pipeline import SegmentConfig
-from endoseg_cli.inference.predictor import Predictor
-from endoseg_cli.video.sequence import SequenceReader, exact_rate
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.inference.write.output_paths import OutputConfig
+from endoseg_cli.inference.write.overlay import OverlayConfig
+from endoseg_cli.pictures.images import read_image, read_mask, write_png
+from endoseg_cli.video.reading.sequence import SequenceReader, exact_rate
 from tests.conftest import Run
 from tests.inference.brightness import BrightnessPredictor, decode, disc_mask, disc_picture, ticks_in_seconds
 from tests.inference.test_job import Listener

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from endoseg_cli.inference.predictor import Predictor
-from endoseg_cli.networks.entropy import binary_entropy
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.networks.running.entropy import binary_entropy
 from tests.networks.tiny import constant_bundle, tiny_bundle
 
 

@@ -91,7 +91,7 @@ def test_a_name_as_long_as_can_be(render: Render, tmp_path: Path) -> None:
 def test_a_folder_that_is_removed_in_the_middle_is_missed(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from endoseg_cli.inference import products
+    from endoseg_cli.inference.write import products
 
     write = products.write_masks
 

@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, WeightsError
-from endoseg_cli.networks.encoders import EncoderName
-from endoseg_cli.networks.pretrained import load_encoder_weights
-from endoseg_cli.networks.unet import UNet, UNetConfig
+from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.networks.files.pretrained import load_encoder_weights
 
 STAGES = (1, 2, 3, 4, 3, 3, 1)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from endoseg_cli.errors import MissingInputError, UsageError, WeightsError
-from endoseg_cli.inference.predictor import Predictor
-from endoseg_cli.networks.authors_checkpoint import import_checkpoints
-from endoseg_cli.networks.bundle import load_bundle, save_bundle
-from endoseg_cli.networks.unet import UNetConfig
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.networks.architecture.unet import UNetConfig
+from endoseg_cli.networks.files.authors_checkpoint import import_checkpoints
+from endoseg_cli.networks.files.bundle import load_bundle, save_bundle
 from tests.networks.authors_unet import State, authors_logits, random_state
 
 

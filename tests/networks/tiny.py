@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from endoseg_cli.networks.bundle import Bundle, ModelCard, save_bundle
-from endoseg_cli.networks.corrective import CorrectiveConfig, CorrectiveNetwork
-from endoseg_cli.networks.unet import UNet, UNetConfig
+from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.networks.files.bundle import Bundle, ModelCard, save_bundle
 
 TINY = UNetConfig(encoder="mobilenet_v2", decoder_channels=(8, 8, 8, 8, 8))
 SIDE = 64

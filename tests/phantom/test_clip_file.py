@@ -8,7 +8,7 @@ import pytest
 
 from endoseg_cli.errors import OutputError
 from endoseg_cli.phantom.clip_file import ClipFile, to_planes
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.video.reading.reader import VideoReader
 
 
 def test_colours_survive(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
 from endoseg_cli.phantom.dataset import clip_frames, clip_scene
-from endoseg_cli.phantom.render import render_mask
+from endoseg_cli.phantom.picture.render import render_mask
+from endoseg_cli.phantom.world.config import ClipConfig, PhantomConfig
 
 CLIP = ClipConfig(seconds=4, frames_per_second=8)
 

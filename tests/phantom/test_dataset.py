@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.phantom.config import ClipConfig, PhantomConfig
 from endoseg_cli.phantom.dataset import clip_frames, clip_scene, prepare_folder, render_phantom, render_still
-from endoseg_cli.video.reader import VideoReader
+from endoseg_cli.phantom.world.config import ClipConfig, PhantomConfig
+from endoseg_cli.video.reading.reader import VideoReader
 
 SMALL = PhantomConfig(size=(48, 64), seed=3)
 SHORT = ClipConfig(seconds=0.6, frames_per_second=10)

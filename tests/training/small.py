@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from endoseg_cli.data.augment_config import AugmentConfig, CutMixConfig
-from endoseg_cli.data.frames import FrameStore
-from endoseg_cli.networks.unet import UNet, UNetConfig
-from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.records import RunListener
-from endoseg_cli.training.trainer import Trainer, TrainingData
+from endoseg_cli.data.views.augment_config import AugmentConfig, CutMixConfig
+from endoseg_cli.data.views.frames import FrameStore
+from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.training.engine.records import RunListener
+from endoseg_cli.training.engine.trainer import Trainer, TrainingData
+from endoseg_cli.training.settings.config import TrainConfig
 from tests.data.drawing import draw_frame, draw_mask, save
 
 SIZE = (32, 32)

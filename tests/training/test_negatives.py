@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from endoseg_cli.data.augment_config import AugmentConfig
-from endoseg_cli.data.datasets import LabeledBatches
-from endoseg_cli.data.frames import FrameStore
+from endoseg_cli.data.views.augment_config import AugmentConfig
+from endoseg_cli.data.views.datasets import LabeledBatches
+from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.errors import UsageError
-from endoseg_cli.training.config import TrainConfig
-from endoseg_cli.training.objective import frame_dice_loss, soft_dice_loss
-from endoseg_cli.training.precision import resolve_precision
+from endoseg_cli.training.methods.objective import frame_dice_loss, soft_dice_loss
+from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.shared.precision import resolve_precision
 from tests.data.drawing import draw_frame, save
 from tests.training.small import CONFIG, SIZE, make_data, make_trainer, save_frames
 

@@ -1,0 +1,4 @@
+"""Masks as shapes and back: rings, polygons, run lengths.
+
+May import nothing else of endoseg but errors.
+"""

@@ -1,0 +1,168 @@
+"""`endoseg check`: read all data before training and list everything wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from endoseg_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from endoseg_cli.data.sets.check import DataReport
+    from endoseg_cli.data.sets.frame_facts import ForegroundFacts, SetFacts
+
+PIPE_WIDTH = 10_000
+"""Where there is no terminal, lines are as long as their names."""
+SHOWN_SIZES = 3
+"""How many picture sizes of a set the table names."""
+
+
+def check(
+    labeled: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--labeled", help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once."
+        ),
+    ] = None,
+    unlabeled: Annotated[
+        list[Path] | None,
+        typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
+    ] = None,
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option("--negatives", help="Frames or videos known to show no lesion. May be given more than once."),
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option("--val", help="Labelled frames to validate on, given like --labeled.")
+    ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option("--val-fraction", help="Validate on this share of the labelled frames, by patient folder."),
+    ] = None,
+    val_from: Annotated[
+        Path | None,
+        typer.Option("--val-from", metavar="RUN", help="Validate on the frames that this run validated on."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed that --val-fraction draws patients with.")] = 0,
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Split file (JSON) that lists the frames of each set.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
+    ] = None,
+    frames_per_second: Annotated[
+        float, typer.Option("--frames-per-second", help="How densely unlabelled videos are sampled.")
+    ] = 2.0,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Where frames of videos are kept (default: user cache folder).")
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option("--contact-sheet", help="Write a PNG with frames and outlined masks to this file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Read every file of the data and list every fault at once: exit code 0 if there is none, else 3.
+
+    Example: endoseg check --labeled frames --unlabeled videos --val-fraction 0.2 --contact-sheet sheet.png
+    """
+    from endoseg_cli.data.sets.check import check_sources
+    from endoseg_cli.data.sets.sources import SourcesConfig
+
+    config = SourcesConfig(
+        labeled=tuple(labeled or ()),
+        unlabeled=tuple(unlabeled or ()),
+        negatives=tuple(negatives or ()),
+        val=val,
+        val_fraction=val_fraction,
+        val_from=val_from,
+        split=split,
+        root=root,
+        frames_per_second=frames_per_second,
+        cache=cache,
+        seed=seed,
+    )
+    messages = Console(stderr=True)
+    with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
+        task = progress.add_task("reading", total=None)
+        report = check_sources(
+            config,
+            contact_sheet=contact_sheet,
+            on_video=lambda video: messages.print(Text(f"decoding {video}"), soft_wrap=True),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        _print_tables(report)
+    _print_findings(report)
+    if report.faults:
+        raise typer.Exit(InputError.exit_code)
+
+
+def _print_tables(report: DataReport) -> None:
+    """Print counts, sizes and foreground of the sets, then of the patients or videos, on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    table = _table("", "frames", "folders", "sizes", "with lesion", "lesion size, %")
+    groups = _table("folder", "frames", "with lesion", "lesion size, %")
+    sets = (
+        ("labelled", report.labeled),
+        ("validation", report.val),
+        ("unlabelled", report.unlabeled),
+        ("lesion-free", report.negatives),
+    )
+    for title, facts in sets:
+        if facts.frames:
+            table.add_row(title, str(facts.frames), str(facts.groups), _sizes(facts.sizes), *_foreground(facts))
+        for group, of_group in facts.per_group.items():
+            groups.add_row(Text(f"{title} {group or '.'}"), str(of_group.masks), *_lesions(of_group))
+    if table.row_count:
+        console.print(table)
+    if groups.row_count:
+        console.print(groups)
+    if report.labeled.foreground or report.val.foreground:
+        console.print("lesion size: quartiles over the frames with a lesion, in % of the picture")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def _sizes(sizes: dict[str, int]) -> str:
+    """Name the three commonest sizes; 17,000 frames may have hundreds."""
+    shown = [f"{size} ({count})" for size, count in list(sizes.items())[:SHOWN_SIZES]]
+    rest = len(sizes) - len(shown)
+    return "\n".join([*shown, f"and {rest} more"] if rest else shown)
+
+
+def _foreground(facts: SetFacts) -> tuple[str, str]:
+    return ("", "") if facts.foreground is None else _lesions(facts.foreground)
+
+
+def _lesions(facts: ForegroundFacts) -> tuple[str, str]:
+    share = f"{facts.with_lesion} ({100 * facts.with_lesion / facts.masks:.0f} %)"
+    if facts.quartiles is None:
+        return share, ""
+    return share, " / ".join(f"{100 * quartile:.1f}" for quartile in facts.quartiles)
+
+
+def _print_findings(report: DataReport) -> None:
+    """Print every fault and warning on stderr, one a line, and how many faults there are."""
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    for fault in report.faults:
+        typer.echo(f"fault: {fault.message}", err=True)
+    count = len(report.faults)
+    typer.echo("no faults" if count == 0 else f"{count} fault{'s' if count > 1 else ''}", err=True)

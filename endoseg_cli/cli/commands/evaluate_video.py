@@ -1,0 +1,203 @@
+"""`endoseg evaluate --video`: score a model, and what refinement makes of it, over time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from endoseg_cli.cli.console.tables import print_tables
+from endoseg_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from endoseg_cli.data.clips.scored_clips import ClipFrame
+    from endoseg_cli.evaluation.video.scoring import ClipScorer
+    from endoseg_cli.inference.predict.predictor import Predictor
+    from endoseg_cli.inference.refine.refiner import RefinedFrame, RefineMode, Refiner
+
+STILL_CLIPS = 40
+"""Clips made of stills, if nobody says how many."""
+BASELINE_WINDOW = 5
+"""Frames that a baseline sees where the model has no corrective network to go by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPaths:
+    """What is scored over time."""
+
+    videos: Sequence[Path] = ()
+    """Videos, or folders of videos or frames."""
+    stills: Sequence[Path] = ()
+    """Labelled frames that a camera moves over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """What belongs to --video and --stills alone."""
+
+    refine: Literal["auto", "flagged", "all", "off"] | None
+    """The refinement to score; None scores flagged and all."""
+    causal: bool
+    """Past frames only."""
+    baselines: bool
+    """Score simple means over time as well."""
+    spoil: int | None
+    """Seed for spoiling frames; None leaves them as they are."""
+    still_clips: int | None = None
+    """Clips made of stills; STILL_CLIPS if None."""
+
+    def __post_init__(self) -> None:
+        if self.spoil is not None and self.spoil < 0:
+            raise UsageError(f"--spoil must be 0 or more, found {self.spoil}")
+        if self.still_clips is not None and self.still_clips < 1:
+            raise UsageError(f"--still-clips must be at least 1, found {self.still_clips}")
+
+    def refuse_without_video(self) -> None:
+        """Raise UsageError if any of them is given."""
+        options = {"--refine": self.refine, "--causal": self.causal, "--baselines": self.baselines}
+        given = [option for option, value in options.items() if value]
+        given += ["--spoil"] if self.spoil is not None else []
+        if given:
+            raise UsageError(
+                f"{' and '.join(given)} belongs to --video or --stills, found neither", hint="add --video PATH"
+            )
+
+
+def evaluate_video(
+    paths: VideoPaths,
+    predictor: Predictor,
+    options: VideoOptions,
+    *,
+    threshold: float,
+    per_frame: Path | None,
+    as_json: bool,
+) -> None:
+    """Score clips and print tables or JSON on stdout."""
+    from endoseg_cli.evaluation.report.output import write_text
+    from endoseg_cli.evaluation.report.video_tables import frame_table, video_tables
+    from endoseg_cli.evaluation.video.scoring import ClipScorer, video_report
+    from endoseg_cli.evaluation.video.spoil import Spoiler
+    from endoseg_cli.inference.predict.masks import MaskConfig
+
+    MaskConfig(threshold=threshold)  # refuses thresholds that are none
+    crop = predictor.card.field_of_view == "auto"
+    clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
+    scorer = ClipScorer(_as_predict(predictor), _methods(predictor, options, threshold), threshold=threshold)
+    columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        for number, (name, frames) in enumerate(clips):
+            task = progress.add_task(name, total=None)
+            spoiler = None
+            if options.spoil is not None:
+                spoiler = Spoiler(seed=options.spoil, clip=number, threshold=threshold)
+            scorer.add(name, frames, spoiler, on_frame=partial(progress.advance, task))
+    if as_json:
+        typer.echo(json.dumps(_report(scorer, predictor, options, video_report(scorer)), indent=2, allow_nan=False))
+    else:
+        print_tables(video_tables(scorer.summaries()))
+    if per_frame is not None:
+        write_text(per_frame, frame_table([score for scores in scorer.scores.values() for score in scores]))
+
+
+def _clips(
+    paths: VideoPaths, size: tuple[int, int], still_clips: int, *, crop: bool
+) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
+    """Return the names and frames of all clips; what can be found wrong before reading them is raised at once."""
+    from endoseg_cli.data.clips.scored_clips import clips_of_stills, find_clips, read_clip
+    from endoseg_cli.data.labels.layout import find_labeled
+
+    found = [clip for path in paths.videos for clip in find_clips(path)]
+    records = [record for path in paths.stills for record in find_labeled(path)]
+    videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
+    return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
+
+
+def _report(scorer: ClipScorer, predictor: Predictor, options: VideoOptions, results: dict[str, Any]) -> dict[str, Any]:
+    return {"model": predictor.card.name, "causal": options.causal, "spoil_seed": options.spoil, **results}
+
+
+def _as_predict(
+    predictor: Predictor,
+) -> Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def predict(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probability, uncertainty = predictor.predict_with_uncertainty([picture])
+        return probability[0], uncertainty[0]
+
+    return predict
+
+
+def _methods(predictor: Predictor, options: VideoOptions, threshold: float) -> dict[str, Callable[[], _RefinerMethod]]:
+    """Return what makes each method for a clip: the corrective network in each mode, then baselines in the same."""
+    import torch
+
+    from endoseg_cli.evaluation.video.baselines import BASELINES
+    from endoseg_cli.inference.predict.corrector import Corrector
+    from endoseg_cli.inference.refine.refiner import RefineConfig, Refiner, make_refiner
+
+    modes = _modes(predictor, options)
+    makers: dict[str, Callable[[], Refiner[Any]]] = {}
+    if predictor.corrective is not None and options.refine != "off":
+        for mode in modes:
+            config = RefineConfig(choice=mode, causal=options.causal)
+            makers[f"refined, {mode}"] = partial(make_refiner, predictor, config, threshold)
+    window = BASELINE_WINDOW if predictor.corrective is None else predictor.corrective.config.window
+    for name, baseline in BASELINES.items() if options.baselines else ():
+        corrector = Corrector(baseline(), window=window, device=torch.device("cpu"))
+        for mode in modes:
+            makers[f"{name}, {mode}"] = partial(Refiner, corrector, mode, threshold=threshold, causal=options.causal)
+    return {name: partial(_RefinerMethod.of, make) for name, make in makers.items()}
+
+
+def _modes(predictor: Predictor, options: VideoOptions) -> tuple[RefineMode, ...]:
+    """Return the modes to score; raises UsageError where the model cannot do what is asked for."""
+    from endoseg_cli.inference.refine.refiner import RefineConfig
+
+    if options.refine in (None, "off"):
+        return ("all",) if options.causal else ("flagged", "all")
+    config = RefineConfig(choice=options.refine, causal=options.causal)
+    mode = config.mode(has_network=predictor.corrective is not None, model=predictor.card.name)
+    return () if mode == "off" else (mode,)
+
+
+class _RefinerMethod:
+    """A refiner as the evaluation of clips wants it: maps in, maps out."""
+
+    def __init__(self, refiner: Refiner[Any]) -> None:
+        self._refiner = refiner
+
+    @classmethod
+    def of(cls, make: Callable[[], Refiner[Any]]) -> _RefinerMethod:
+        """Begin a clip with a refiner of its own."""
+        return cls(make())
+
+    def step(
+        self,
+        picture: NDArray[np.uint8],
+        probability: NDArray[np.float32],
+        uncertainty: NDArray[np.float32],
+        time: float,
+    ) -> Sequence[NDArray[np.float32]]:
+        """Take the next frame; return the probabilities that are ready."""
+        from endoseg_cli.inference.predict.corrector import PredictedFrame
+
+        frame = PredictedFrame(picture=picture, probability=probability, uncertainty=uncertainty, time=time)
+        return _maps(self._refiner.step(frame))
+
+    def finish(self) -> Sequence[NDArray[np.float32]]:
+        """Return the probabilities that are left."""
+        return _maps(self._refiner.finish())
+
+
+def _maps(frames: Sequence[RefinedFrame]) -> list[NDArray[np.float32]]:
+    return [frame.probability for frame in frames]

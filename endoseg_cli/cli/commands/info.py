@@ -1,0 +1,60 @@
+"""`endoseg info`: what a model file is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from endoseg_cli.cli.options.completion import complete_weights
+
+
+def info(
+    weights: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE|NAME]",
+            autocompletion=complete_weights,
+            help="Model file or name (default: the bundled model).",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a model file and print what it is: architecture, input, classes, training data, licence, scores.
+
+    Example: endoseg info runs/first/model.safetensors
+    """
+    from endoseg_cli.networks.files.bundle import load_bundle
+    from endoseg_cli.networks.files.models import resolve_weights
+
+    path = resolve_weights(weights)
+    bundle = load_bundle(path)
+    parameters = sum(parameter.numel() for network in bundle.networks for parameter in network.parameters())
+    facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **asdict(bundle.card)}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print_table(facts)
+
+
+def _print_table(facts: dict[str, Any]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), Text(_readable(value)))
+    Console(soft_wrap=False).print(table)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key.replace('_', ' ')}: {_readable(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(Path(value)) if isinstance(value, Path) else str(value)

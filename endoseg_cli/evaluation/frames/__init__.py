@@ -1,0 +1,4 @@
+"""Overlap with known masks, frame by frame: metrics, thresholds, calibration, breakdown, gallery.
+
+May import data and networks.
+"""

@@ -1,0 +1,230 @@
+"""Frames to lesion probabilities: the mean of both networks' sigmoids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endoseg_cli.errors import DeviceError, UsageError
+from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.files.bundle import Bundle, ModelCard
+from endoseg_cli.networks.running.device import Precision, default_batch_size, resolve_device, resolve_precision
+from endoseg_cli.networks.running.ensemble import combine
+from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
+from endoseg_cli.pictures.resize import resize_frame
+
+NetworkChoice = Literal["both", "1", "2"]
+TestTimeAugmentation = Literal["off", "flips"]
+"""flips: the mean over a frame and its mirror images, left-right, upside down and both."""
+Pixels = NDArray[np.uint8]
+# What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
+_OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
+Probability = NDArray[np.float32]
+FLIPS = ((), (3,), (2,), (2, 3))
+"""The axes of (B, C, H, W) that each mirror image turns round."""
+LARGEST_BATCH = 4096
+"""More frames together are a mistake that would exhaust the memory."""
+SURE_ENOUGH = 0.5
+"""Where a lesion is more likely than not."""
+
+
+class Predictor:
+    """A model on a device, ready to predict; the batch shrinks by itself where the device's memory does not suffice.
+
+    Raises UsageError for a network that the model lacks, DeviceError for a device that the machine lacks.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        network: NetworkChoice = "both",
+        batch_size: int | None = None,
+        presence: float | None = None,
+        tta: TestTimeAugmentation = "off",
+    ) -> None:
+        """`presence` goes before the card's: see `demand_presence`; `tta` flips takes four times as long."""
+        self._flips: tuple[tuple[int, ...], ...] = FLIPS if tta == "flips" else ((),)
+        self.card: ModelCard = bundle.card
+        self.presence = self.card.presence if presence is None else presence
+        if not 0 <= self.presence < 1:
+            raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
+        self.device = resolve_device(device)
+        self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
+        if not 1 <= self.batch_size <= LARGEST_BATCH:
+            raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
+        self.precision = resolve_precision(precision, self.device)
+        corrective = bundle.corrective
+        self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
+        self._networks = [
+            fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for chosen in _choose(bundle, network)
+        ]
+        self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
+        self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the frames that `predict` takes and of the maps it returns."""
+        return self.card.input_size
+
+    def predict(self, frames: Sequence[Pixels]) -> Probability:
+        """Return probabilities (N, C, h, w) in [0, 1] of N frames (h, w, 3) uint8 RGB at the model's input size.
+
+        The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
+        fit into the device's memory.
+        """
+        return demand_presence(self._in_batches(frames, self._predict_batch), self.presence)
+
+    def predict_with_uncertainty(self, frames: Sequence[Pixels]) -> tuple[Probability, Probability]:
+        """Return what `predict` does, and the networks' expected entropy (N, C, h, w) in nats (networks.ensemble)."""
+        both = self._in_batches(frames, self._predict_batch_with_uncertainty)
+        return demand_presence(both[:, 0], self.presence), both[:, 1]
+
+    def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
+        """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size.
+
+        Each frame is cropped to the endoscope's picture if the model's card says so; the map is 0 outside it.
+        """
+        return [maps[0] for maps in self._any_size(frames, lambda small: self.predict(small)[:, None])]
+
+    def predict_each_any_size(self, frames: Sequence[Pixels]) -> list[list[Probability]]:
+        """Return what `predict_any_size` does, followed by the map of each network alone, for each frame."""
+        return self._any_size(frames, self._predict_each)
+
+    def _predict_each(self, frames: Sequence[Pixels]) -> Probability:
+        maps = self._in_batches(frames, self._predict_batch_each)  # (N, 1 + networks, C, h, w)
+        return np.stack([demand_presence(maps[:, index], self.presence) for index in range(maps.shape[1])], axis=1)
+
+    def _any_size(
+        self, frames: Sequence[Pixels], work: Callable[[Sequence[Pixels]], Probability]
+    ) -> list[list[Probability]]:
+        crops = self.card.field_of_view == "auto"
+        boxes = [find_field_of_view(frame) if crops else whole_frame(*frame.shape[:2]) for frame in frames]
+        cropped = [box.crop(frame) for box, frame in zip(boxes, frames, strict=True)]
+        small = work([resize_frame(picture, self.input_size) for picture in cropped])
+        return [
+            [paste_probability(each, frame.shape[:2], box) for each in maps]
+            for maps, frame, box in zip(small, frames, boxes, strict=True)
+        ]
+
+    def _in_batches(self, frames: Sequence[Pixels], work: Callable[[Pixels], Probability]) -> Probability:
+        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
+        maps: list[Probability] = []
+        while len(maps) < len(frames):
+            batch = frames[len(maps) : len(maps) + self.batch_size]
+            try:
+                maps.extend(work(np.stack(batch)))
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                self._shrink_batch(len(batch), error)
+        return np.stack(maps)
+
+    @torch.inference_mode()
+    def _predict_batch(self, frames: Pixels) -> Probability:
+        logits = self._logits(frames)
+        return self._finite(torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0))
+
+    @torch.inference_mode()
+    def _predict_batch_each(self, frames: Pixels) -> Probability:
+        each = torch.stack([torch.sigmoid(one.float()) for one in self._logits(frames)])
+        return self._finite(torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1))
+
+    @torch.inference_mode()
+    def _predict_batch_with_uncertainty(self, frames: Pixels) -> Probability:
+        return self._finite(torch.stack(combine(self._logits(frames)), dim=1))  # (B, 2, C, h, w)
+
+    def _logits(self, frames: Pixels) -> list[Tensor]:
+        # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
+        images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+        images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
+            return [self._over_flips(network, images) for network in self._networks]
+
+    def _over_flips(self, network: UNet, images: Tensor) -> Tensor:
+        """Return a network's logits, or those of its mean probability over mirror images."""
+        if len(self._flips) == 1:
+            plain: Tensor = network(images)
+            return plain
+        maps = [torch.sigmoid(network(images.flip(axes)).float()).flip(axes) for axes in self._flips]
+        return torch.logit(torch.stack(maps).mean(0), eps=1e-7)
+
+    def _finite(self, maps: Tensor) -> Probability:
+        values: Probability = maps.cpu().numpy()
+        if not np.isfinite(values).all():  # it would read as "no lesion"
+            raise DeviceError(
+                f"the model {self.card.name} gives numbers that are not finite on {self.device} in {self.precision}",
+                hint="use --precision fp32",
+            )
+        return values
+
+    def _shrink_batch(self, tried: int, error: RuntimeError) -> None:
+        if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise error
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if tried <= 1:
+            raise DeviceError(
+                f"the memory of {self.device} does not suffice for a single frame of"
+                f" {self.input_size[1]}x{self.input_size[0]}",
+                hint="close other programs on it, or use --device cpu",
+            ) from error
+        self.batch_size = tried // 2
+
+
+def demand_presence(probability: Probability, presence: float) -> Probability:
+    """Return probabilities (N, C, h, w) in which each region above 0.5 peaks at `presence` or more.
+
+    A region that nowhere does is scaled so that its peak is 0.5, at which it is drawn only if a lower threshold asks
+    for it. Networks that find more lesions also take more folds for one, but are seldom as sure of those.
+    """
+    if presence <= SURE_ENOUGH:
+        return probability
+    demanding = probability.copy()
+    for plane in demanding.reshape(-1, *demanding.shape[2:]):
+        above = (plane > SURE_ENOUGH).astype(np.uint8)
+        if not above.any():
+            continue
+        count, labels = cv2.connectedComponents(above, connectivity=8)
+        for label in range(1, count):
+            region = labels == label
+            peak = plane[region].max()
+            if peak < presence:
+                plane[region] *= SURE_ENOUGH / peak
+    return demanding
+
+
+def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:
+    """Resize a probability map (C, h, w) bilinearly to (C, H, W)."""
+    if probability.shape[1:] == tuple(size):
+        return probability
+    planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in probability]
+    return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
+
+
+def paste_probability(probability: Probability, size: tuple[int, int], box: FieldOfView) -> Probability:
+    """Resize a probability map (C, h, w) of a box to the box, and return it in a frame of `size`: (C, H, W), else 0."""
+    inside = resize_probability(probability, (box.height, box.width))
+    if inside.shape[1:] == tuple(size):
+        return inside
+    frame: Probability = np.zeros((len(probability), *size), np.float32)
+    frame[:, box.y : box.y + box.height, box.x : box.x + box.width] = inside
+    return frame
+
+
+def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[UNet, ...]:
+    if network == "both":
+        return bundle.networks
+    number = int(network)
+    if number > len(bundle.networks):
+        raise UsageError(f"--network {network}: the model {bundle.card.name} has {len(bundle.networks)} network")
+    return (bundle.networks[number - 1],)

@@ -1,0 +1,208 @@
+"""Write what was asked for of one video, frame by frame, or of one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endoseg_cli.annotations.writing.writer import AnnotationWriter
+from endoseg_cli.inference.predict.masks import Segmentation
+from endoseg_cli.inference.predict.predictor import Pixels
+from endoseg_cli.inference.write.frame_pictures import Folders, annotated_frame, copy_picture, write_frame
+from endoseg_cli.inference.write.output_paths import Targets
+from endoseg_cli.inference.write.overlay import OverlayConfig, tint_planes, tint_rgb
+from endoseg_cli.inference.write.records import RecordsWriter, frame_records
+from endoseg_cli.pictures.images import write_png
+from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.reading.reader import Frame
+from endoseg_cli.video.writing.writer import MaskWriter, OverlayWriter
+
+PngPixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.bool_]
+PNG_COMPRESSION = 1
+"""zlib level of the PNG files: masks are small at any level, and this one is the fastest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductStyle:
+    """How products look, whatever the input."""
+
+    class_names: tuple[str, ...]
+    """The model's classes; with more than one, pictures go into a folder per class."""
+    overlay: OverlayConfig
+    """Tint and outline."""
+
+
+class VideoProducts:
+    """The products of one video; made in one thread, then used by one other.
+
+    The mask video shows any class. On an error or interruption `abort` leaves playable `.part` files. Raises
+    OutputError where nothing can be written.
+    """
+
+    def __init__(
+        self,
+        targets: Targets,
+        info: VideoInfo,
+        style: ProductStyle,
+        records: RecordsWriter | None,
+        *,
+        overwrite: bool,
+        audio_span: tuple[float | None, float | None] = (None, None),
+        annotations: AnnotationWriter | None = None,
+    ) -> None:
+        self._targets, self._info, self._style, self._records = targets, info, style, records
+        self._annotations = annotations
+        self._pictures = 0
+        self._folders = Folders()
+        self.frames = 0
+        """Frames written so far."""
+        self.lesion_frames = 0
+        """How many of them have a mask that is not empty."""
+        self._masks: MaskWriter | None = None
+        self._overlay: OverlayWriter | None = None
+        try:
+            if targets.masks is not None:
+                self._masks = MaskWriter(targets.masks, info, overwrite=overwrite, origin_pts=info.first_pts)
+            if targets.overlay is not None:
+                self._overlay = OverlayWriter(
+                    targets.overlay, info, overwrite=overwrite, audio_span=audio_span, origin_pts=info.first_pts
+                )
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, frame: Frame, segmentation: Segmentation, *, predicted: bool) -> None:
+        """Write one frame: videos get every frame, pictures and records those that were `predicted`."""
+        union = segmentation.any_class
+        if self._masks is not None:
+            self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts, frame.duration)
+        if self._overlay is not None:
+            assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
+            planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
+            self._overlay.write(planes, frame.pts, frame.duration)
+        if predicted:
+            self._write_pictures(frame, segmentation)
+        self.frames += 1
+        self.lesion_frames += bool(union.any())
+
+    def finish(self) -> None:
+        """Give all files their final names; either all of them or, on an error, as many as could be completed."""
+        for writer in self._writers:
+            writer.finish()
+
+    def abort(self) -> None:
+        """Close all files so that they play up to here, and leave them as `.part` files."""
+        for writer in self._writers:
+            writer.abort()
+
+    @property
+    def parts(self) -> list[Path]:
+        """The part files that an interruption left behind."""
+        return [writer.part for writer in self._writers if writer.part.exists()]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the outputs lack compared to the input; complete after `finish` or `abort`."""
+        found = [f"{writer.path}: {warning}" for writer in self._writers for warning in writer.warnings]
+        if any(writer.padded for writer in self._writers):
+            width, height = self._info.width, self._info.height
+            found.append(
+                f"H.264 needs even sides: the {width}x{height} frames got a row or column more; .mkv masks do not"
+            )
+        return found + self._older_pictures()
+
+    @property
+    def _writers(self) -> list[MaskWriter | OverlayWriter]:
+        return [writer for writer in (self._masks, self._overlay) if writer is not None]
+
+    def _older_pictures(self) -> list[str]:
+        """Return a warning for each folder with more pictures than were written, as `--overwrite` may leave them."""
+        names = self._style.class_names
+        places = [place for place in (self._targets.mask_pictures, self._targets.probabilities) if place is not None]
+        found = []
+        for folder in [place / name for place in places for name in names] if len(names) > 1 else places:
+            older = sum(1 for _ in folder.glob("*.png")) - self._pictures
+            if older > 0:
+                found.append(f"{folder} holds {older} more PNG from before, of frames that were not written now")
+        return found
+
+    def _write_pictures(self, frame: Frame, segmentation: Segmentation) -> None:
+        name = self._targets.picture_name(frame.index)
+        self._pictures += 1
+        if self._targets.mask_pictures is not None:
+            write_masks(self._targets.mask_pictures / name, segmentation, self._style.class_names, self._folders)
+        if self._targets.probabilities is not None:
+            write_probabilities(
+                self._targets.probabilities / name, segmentation, self._style.class_names, self._folders
+            )
+        if self._targets.frames is not None:
+            assert frame.picture is not None, "the reader keeps pictures when frames are wanted"
+            write_frame(self._targets, frame.index, frame.picture, self._folders)
+        if self._annotations is not None:
+            self._annotations.write(annotated_frame(self._targets, frame.index, segmentation))
+        if self._records is not None:
+            self._records.write(
+                frame_records(
+                    segmentation,
+                    self._style.class_names,
+                    source=str(self._targets.source.path),
+                    frame=frame.index,
+                    time=frame.time,
+                    flags="damaged" if frame.damaged else "",
+                )
+            )
+
+
+def write_picture_products(
+    targets: Targets,
+    image: Pixels,
+    segmentation: Segmentation,
+    style: ProductStyle,
+    records: RecordsWriter | None,
+    annotations: AnnotationWriter | None = None,
+) -> None:
+    """Write the products of one picture (H, W, 3)."""
+    folders = Folders()
+    if targets.masks is not None:
+        _write(targets.masks, segmentation.any_class, folders)
+    if targets.overlay is not None:
+        _write(targets.overlay, tint_rgb(image, segmentation.mask, style.overlay), folders)
+    if targets.mask_pictures is not None:
+        write_masks(targets.mask_pictures, segmentation, style.class_names, folders)
+    if targets.probabilities is not None:
+        write_probabilities(targets.probabilities, segmentation, style.class_names, folders)
+    if targets.frames is not None:
+        copy_picture(targets, 0, folders)
+    if annotations is not None:
+        annotations.write(annotated_frame(targets, 0, segmentation))
+    if records is not None:
+        source = str(targets.source.path)
+        records.write(frame_records(segmentation, style.class_names, source=source, frame=0, time=None, flags=""))
+
+
+def write_masks(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:
+    """Write masks as 0/255 PNG: to `path`, or of several classes into a folder per class beside it."""
+    _write_classes(path, class_names, lambda index: segmentation.mask[index], folders)
+
+
+def write_probabilities(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:
+    """Write probabilities as 16-bit PNG, 65535 = 1: to `path`, or of several classes into a folder per class."""
+    _write_classes(
+        path, class_names, lambda index: np.rint(segmentation.probability[index] * 65535).astype(np.uint16), folders
+    )
+
+
+def _write_classes(
+    path: Path, class_names: tuple[str, ...], pixels: Callable[[int], PngPixels], folders: Folders
+) -> None:
+    for index, name in enumerate(class_names):
+        _write(path if len(class_names) == 1 else path.parent / name / path.name, pixels(index), folders)
+
+
+def _write(path: Path, pixels: PngPixels, folders: Folders) -> None:
+    folders.make(path.parent)
+    write_png(path, pixels, compression=PNG_COMPRESSION)

@@ -1,0 +1,4 @@
+"""The networks as torch modules: U-Net, encoders, and the corrective network.
+
+May import errors.
+"""

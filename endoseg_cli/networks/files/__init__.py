@@ -1,0 +1,4 @@
+"""Networks in files: the model file, where models are found, checkpoints of others, exports.
+
+May import networks.running and networks.architecture.
+"""

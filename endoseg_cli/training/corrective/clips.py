@@ -1,0 +1,113 @@
+"""Clips with what the frozen networks say of them, computed once and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endoseg_cli.data.clips.training_clips import RawClip
+from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.files.bundle import ModelCard
+from endoseg_cli.networks.running.ensemble import combine
+from endoseg_cli.networks.running.fusion import fuse_for_prediction
+
+AGREEMENT = 0.85
+"""Dice between the two networks' masks from which a frame without a mask is trusted."""
+CERTAIN = 0.35
+"""Mean uncertainty of a trusted frame's foreground at most, in nats."""
+UNCERTAIN_PIXEL = 0.5
+"""Pixels of a trusted frame whose uncertainty is above this teach nothing, in nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A clip as the corrective network learns from it; N frames."""
+
+    frames: NDArray[np.uint8]
+    """(N, H, W, 3) RGB."""
+    truth: NDArray[np.bool_]
+    """(N, H, W): the mask, or what the networks agree on."""
+    known: NDArray[np.bool_]
+    """(N, H, W): where the truth is known."""
+    trusted: tuple[int, ...]
+    """Frames whose truth is known at all."""
+    probability: NDArray[np.float16]
+    """(N, H, W): mean probability of the networks."""
+    uncertainty: NDArray[np.float16]
+    """(N, H, W): their uncertainty in nats."""
+    flow: NDArray[np.float16]
+    """(N - 1, 2, h, w): from each frame to the next."""
+    interval: float
+    """Time between consecutive frames in units of 1/25 s."""
+    group: str
+    """Where it comes from."""
+
+
+class FrozenNetworks:
+    """The segmentation networks of a model, which only predict."""
+
+    def __init__(self, networks: Sequence[UNet], card: ModelCard, device: torch.device) -> None:
+        self._networks = [
+            fuse_for_prediction(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for network in networks
+        ]
+        self._mean = torch.tensor(card.mean, device=device).view(3, 1, 1) * 255
+        self._std = torch.tensor(card.std, device=device).view(3, 1, 1) * 255
+        self._device = device
+        self.crop = card.field_of_view == "auto"
+        """Whether the networks take the endoscope's picture cropped out of the frame."""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return uint8 pictures (..., 3, H, W) as the networks take them, on the device."""
+        return (images.to(self._device).float() - self._mean) / self._std
+
+    def add_predictions(self, clip: RawClip) -> Clip:
+        """Return a clip with what the networks say of it; without masks, its truth is what they agree on surely."""
+        pictures = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
+        images = self.normalise(pictures).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits = [network(image[None]) for network in self._networks for image in images]
+        count = len(images)
+        each = [torch.cat(logits[start : start + count]) for start in range(0, len(logits), count)]
+        probability, uncertainty = (maps[:, 0].cpu().numpy() for maps in combine(each))
+        truth, known = clip.truth, np.ones(probability.shape, np.bool_)
+        if truth is None:
+            truth, known = probability > 0.5, uncertainty <= UNCERTAIN_PIXEL
+            known &= _trusted_frames([maps[:, 0].cpu().numpy() > 0 for maps in each], uncertainty)[:, None, None]
+        return Clip(
+            frames=clip.frames,
+            truth=truth,
+            known=known,
+            trusted=tuple(np.flatnonzero(known.any((1, 2))).tolist()),
+            probability=probability.astype(np.float16),
+            uncertainty=uncertainty.astype(np.float16),
+            flow=clip.flow,
+            interval=clip.interval,
+            group=clip.group,
+        )
+
+
+def _trusted_frames(masks: Sequence[NDArray[np.bool_]], uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which frames the networks agree on with low uncertainty, (N,); one network need only be sure."""
+    first, last = masks[0], masks[-1]
+    common, areas = (first & last).sum((1, 2)), first.sum((1, 2)) + last.sum((1, 2))
+    agree = 2 * common >= AGREEMENT * areas  # two empty masks agree
+    either = first | last
+    foreground = np.maximum(either.sum((1, 2)), 1)
+    trusted: NDArray[np.bool_] = agree & ((uncertainty * either).sum((1, 2)) / foreground <= CERTAIN)
+    return trusted
+
+
+def split_clips(clips: Sequence[Clip], share: float = 0.1) -> tuple[list[Clip], list[Clip]]:
+    """Set about a tenth of the clips aside: the last groups, or of a single group the last clips."""
+    groups = list(dict.fromkeys(clip.group for clip in clips))
+    if len(groups) > 1:
+        held = set(groups[-max(round(share * len(groups)), 1) :])
+        return [clip for clip in clips if clip.group not in held], [clip for clip in clips if clip.group in held]
+    cut = len(clips) - max(round(share * len(clips)), 1) if len(clips) > 1 else 1
+    return list(clips[:cut]), list(clips[cut:])

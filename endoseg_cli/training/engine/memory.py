@@ -1,0 +1,73 @@
+"""When memory does not suffice: find out by trying which batch size would."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from endoseg_cli.data.views.datasets import TrainingBatch
+from endoseg_cli.errors import DeviceError, UsageError
+from endoseg_cli.training.settings.config import TrainConfig
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that the GPU's or the machine's memory did not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def explain_memory(batch: TrainingBatch, attempt: Callable[[TrainingBatch], object], processes: int = 1) -> DeviceError:
+    """Return the error for a batch that did not fit, with the largest of its halves that does.
+
+    `attempt` computes the gradients of a part of the batch; what it leaves behind is of no use, since the run stops.
+    With several processes nothing is tried, since they would have to try together.
+    """
+    whole = len(batch.labeled.images)
+    count = whole // 2 if processes == 1 else 0
+    while count and not _fits(batch.first(count), attempt):
+        count //= 2
+    message = f"the memory does not suffice for a batch of {whole * processes} labelled frames"
+    if count:
+        return DeviceError(f"{message}; {count} would fit", hint=f"use --batch-size {count}, or a smaller --size")
+    return DeviceError(message, hint="use a smaller --batch-size, --size or --encoder")
+
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where processes that read frames hand over their batches on Linux; containers often have 64 MB of it."""
+
+
+def check_shared_memory(config: TrainConfig, *, uses_unlabeled: bool) -> None:
+    """Raise UsageError where the batches of --workers do not fit into shared memory, as they would wait for ever."""
+    if not config.workers or not SHARED_MEMORY.is_dir():
+        return
+    facts = os.statvfs(SHARED_MEMORY)
+    free = facts.f_bavail * facts.f_frsize
+    height, width = config.size
+    views = config.batch_size * 4 + (config.frames_unlabeled * 13 if uses_unlabeled else 0)  # bytes of a pixel
+    wanted = views * height * width * (PREFETCHED * config.workers + 1)
+    if wanted > free:
+        raise UsageError(
+            f"--workers {config.workers} needs {wanted >> 20} MB of shared memory, found {free >> 20} MB free in"
+            f" {SHARED_MEMORY}",
+            hint="start the container with a larger --shm-size, or use --workers 0",
+        )
+
+
+PREFETCHED = 2
+"""Batches that each process reads ahead."""
+
+
+def _fits(batch: TrainingBatch, attempt: Callable[[TrainingBatch], object]) -> bool:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    try:
+        attempt(batch)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return False
+        raise
+    return True

@@ -1,0 +1,368 @@
+"""Train the two U-Nets from step to step: batches, validations, checkpoints, and the end of the run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from endoseg_cli.data.views.datasets import LabeledBatches, TrainingBatch, TrainingBatches, UnlabeledBatches
+from endoseg_cli.data.views.frames import FrameStore
+from endoseg_cli.errors import TrainingError
+from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from endoseg_cli.training.engine.learner import NETWORKS, Learner, Start
+from endoseg_cli.training.engine.memory import explain_memory, is_out_of_memory
+from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
+from endoseg_cli.training.engine.schedule import Schedule, make_schedule
+from endoseg_cli.training.engine.settling import TEACHER_FRAMES, hold_statistics, plain_batches, settle_teacher, settled
+from endoseg_cli.training.engine.statistics import CollapseWatch, RunningMeans, idle_terms
+from endoseg_cli.training.engine.teacher_quality import teacher_quality
+from endoseg_cli.training.engine.validation import validate
+from endoseg_cli.training.methods.objective import ObjectiveWeights
+from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.shared.distributed import ALONE, Ranks
+
+PACE_STEPS = 4
+"""Steps with pseudo-labels after which it is known how long one takes."""
+LAST = "last.pt"
+"""Name of the checkpoint that a run goes on from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The frames of a run."""
+
+    labeled: FrameStore
+    """Frames with masks to learn from."""
+    validation: FrameStore
+    """Frames with masks on which each network's best weights are chosen."""
+    unlabeled: FrameStore | None = None
+    """Frames without masks; without them the run is supervised."""
+
+    @property
+    def unlabeled_count(self) -> int:
+        """Number of unlabelled frames."""
+        return 0 if self.unlabeled is None else len(self.unlabeled)
+
+
+class Trainer:
+    """A training run that can be stopped at any step and continued to the same result, to the bit on a CPU.
+
+    Checkpoints go to `folder`: last.pt, and best1.pt and best2.pt with each network's best weights. Raises
+    TrainingError when a loss is no longer finite and DeviceError when the memory does not suffice; the last good
+    checkpoint stays.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: TrainingData,
+        *,
+        folder: Path,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+        start: Start | None = None,
+        listener: RunListener | None = None,
+    ) -> None:
+        self.config, self.data, self.folder, self.ranks = config, data, folder, ranks
+        self.listener = listener or RunListener()
+        self.learner = Learner(config, device=device, ranks=ranks, start=start)
+        self.schedule = make_schedule(config, labeled=len(data.labeled), unlabeled=data.unlabeled_count)
+        self.batches = self._make_batches()
+        self.scored: Sequence[UNet] = self.learner.judged
+        """The networks as they were last validated: with settled statistics, if these are on."""
+        self.step = 0
+        self.seconds = 0.0
+        self.best = [-math.inf] * NETWORKS
+        self.latest = [-math.inf] * NETWORKS
+        self.validations_since_best = 0
+        self._validation_seconds = 0.0
+        self._warm_at: float | None = None
+        self.means = RunningMeans()
+        self.watch = CollapseWatch()
+        cv2.setNumThreads(1)  # a frame is small: one thread is as fast, and leaves the cores to the networks
+
+    def fit(self) -> None:
+        """Train up to the end of the run, validating and writing checkpoints on the way."""
+        began = time.monotonic() - self.seconds
+        while not self.is_over():
+            for batch in self._batches_to_come():
+                self.seconds = time.monotonic() - began
+                if self.is_over() or self._paces():
+                    break
+                values = self.train_step(batch)
+                self.seconds = time.monotonic() - began
+                self._tell_step(values)
+                if self.step % self.schedule.validation_interval == 0:
+                    self.validate()
+                    self._validation_seconds = time.monotonic() - began - self.seconds
+                elif self.step % self.config.checkpoint_every == 0:
+                    self.save()
+        if self.means.counts:  # steps since the last validation
+            self.validate()
+
+    def train_step(self, batch: TrainingBatch) -> dict[str, float]:
+        """Train both networks on one batch and return the value of every term and statistic."""
+        weights = self.schedule.weights(self.step)
+        if weights.unsupervised:
+            self._settle_teachers()
+        values = self._gradients(batch, weights)
+        self._check_finite(values)
+        self.learner.update(self.schedule.learning_rate(self.step, self._clock()))
+        self.learner.average(self.step)
+        self.step += 1
+        self.means.add(values)
+        return values
+
+    def validate(self) -> None:
+        """Score both networks, keep the weights of those that are better than ever, and write a checkpoint."""
+        learner = self.learner
+        self.scored = self._settle(learner.judged)
+        scores = tuple(
+            validate(network, self.data.validation, self.config.size, learner.normalise, self.ranks)
+            for network in self.scored
+        )
+        self.latest = [score.dice for score in scores]
+        improved = tuple(score.dice > best for score, best in zip(scores, self.best, strict=True))
+        self.validations_since_best = 0 if any(improved) else self.validations_since_best + 1
+        means = self.means.means()
+        self.means.clear()
+        for number, (network, score) in enumerate(zip(self.scored, scores, strict=True), start=1):
+            if improved[number - 1]:
+                self.best[number - 1] = score.dice
+                self._write(self._best_path(number), {"network": network.state_dict(), "step": self.step})
+        self.save()
+        for name in idle_terms(means):
+            self.listener.on_warning(f"step {self.step}: {name} is on, but was exactly zero since the last validation")
+        if self.ranks.leads and self.schedule.weights(self.step - 1).unsupervised:
+            means |= teacher_quality(learner, self.data.validation, self.step)
+        self.listener.on_validation(
+            ValidationRecord(
+                step=self.step,
+                epoch=self.step / self.schedule.steps_per_epoch,
+                seconds=self.seconds,
+                learning_rate=self.schedule.learning_rate(self.step - 1, self.seconds),
+                unsupervised_weight=self.schedule.weights(self.step - 1).unsupervised,
+                values=means,
+                scores=scores,
+                improved=improved,
+            )
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint from which `resume` goes on."""
+        self._write(
+            self.folder / LAST,
+            {
+                "step": self.step,
+                "total_steps": self.schedule.total_steps,
+                "warm_up_steps": self.schedule.warm_up_steps,
+                "ramp_steps": self.schedule.ramp_steps,
+                "seconds": self.seconds,
+                "best": self.best,
+                "latest": self.latest,
+                "validations_since_best": self.validations_since_best,
+                "sums": self.means.sums,
+                "counts": self.means.counts,
+                "networks": self.learner.state(),
+                "scaler": self.learner.scaler.state_dict(),
+            },
+        )
+
+    def resume(self, *, extended: bool = False) -> None:
+        """Go on from the folder's last checkpoint; `extended` towards more steps or time than it was trained to.
+
+        The checkpoint holds the step, the networks and the optimisers. Batches, dropout and the schedule follow from
+        seed and step, so there are no random states to restore.
+        """
+        state = load_checkpoint(self.folder / LAST)
+        if state["total_steps"] != self.schedule.total_steps and not extended:
+            raise TrainingError(
+                f"{self.folder} was trained towards {state['total_steps']} steps, with the data and settings found now"
+                f" it would be {self.schedule.total_steps}",
+                hint="resume with the data and settings that the run was started with",
+            )
+        self.learner.load_state(state["networks"])
+        self.learner.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds, self.best = state["step"], state["seconds"], list(state["best"])
+        self.latest = list(state["latest"])
+        self.validations_since_best = 0 if extended else state["validations_since_best"]
+        warm_up = state.get("warm_up_steps", self.schedule.warm_up_steps)
+        self._reschedule(
+            replace(self.schedule, warm_up_steps=warm_up, ramp_steps=state.get("ramp_steps", self.schedule.ramp_steps))
+        )
+        self.means.sums, self.means.counts = dict(state["sums"]), dict(state["counts"])
+
+    def selected_networks(self) -> tuple[list[UNet], list[float]]:
+        """Return both networks as `select` says, in eval mode on the CPU, and the Dice that they validated with."""
+        if self.config.select == "best":
+            states = [load_checkpoint(self._best_path(number))["network"] for number in range(1, NETWORKS + 1)]
+            return [self._network(state).eval() for state in states], self.best
+        kept = "average" if self.config.ema else "network"
+        states = [saved[kept] for saved in load_checkpoint(self.folder / LAST)["networks"]]
+        networks = self._settle([self._network(state).to(self.learner.device) for state in states])
+        return [network.cpu().eval() for network in networks], self.latest
+
+    def _network(self, state: dict[str, Tensor]) -> UNet:
+        network = UNet(self.config.network)
+        network.load_state_dict(state)
+        return network
+
+    def _settle(self, networks: Sequence[UNet]) -> Sequence[UNet]:
+        """Return the networks as they are scored and kept, with statistics over the frames that the run learns from."""
+        count = self.config.settle_frames
+        return [settled(network, self._plain_batches(count)) for network in networks] if count else networks
+
+    def _settle_teachers(self) -> None:
+        """Every so many steps, give the networks, which teach, statistics over plain frames, and hold them between."""
+        count, every = min(self.config.settle_frames, TEACHER_FRAMES), self.config.settle_every
+        if not (count and every):
+            return
+        is_first = not self.schedule.weights(self.step - 1).unsupervised
+        for network in self.learner.networks:
+            hold_statistics(network)
+            if is_first or self.step % every == 0:
+                settle_teacher(network, self._plain_batches(count))
+
+    def _plain_batches(self, count: int) -> Iterator[Tensor]:
+        """Yield `count` frames, evenly spread over all that the run learns from, as the networks take them."""
+        learned = [self.data.labeled]
+        if self.data.unlabeled is not None and self.batches.unlabeled is not None:
+            learned.append(self.data.unlabeled)
+        return plain_batches(learned, count, self.config.size, self.learner.normalise)
+
+    def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> dict[str, float]:
+        try:
+            return self.learner.compute_gradients(batch, self.step, weights)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler, whose traceback would keep the tensors of the failed step alive.
+        raise explain_memory(
+            batch, lambda part: self.learner.compute_gradients(part, self.step, weights), self.ranks.size
+        )
+
+    def _tell_step(self, values: Mapping[str, float]) -> None:
+        for warning in self.watch.warnings(values):
+            self.listener.on_warning(f"step {self.step}: {warning}")
+        self.listener.on_step(
+            StepRecord(
+                step=self.step,
+                total_steps=self.schedule.expected_steps(self.step, self.seconds),
+                epoch=self.step / self.schedule.steps_per_epoch,
+                learning_rate=self.schedule.learning_rate(self.step - 1, self.seconds),
+                values=values,
+                seconds_left=None if self.config.max_time is None else max(self.config.max_time - self.seconds, 0.0),
+            )
+        )
+
+    def is_over(self) -> bool:
+        """Return whether the run ends before the next step: by steps, time (less a last validation's) or patience."""
+        patience = self.config.patience
+        if patience is not None and self.validations_since_best >= patience:
+            return True
+        # a run of no step at all would have nothing to keep
+        return self.schedule.is_over(self.step, self._clock(self._validation_seconds) if self.step else 0.0)
+
+    def _paces(self) -> bool:
+        """Fit warm-up and ramp-up into --max-time; return whether the batches to come are others now."""
+        if self.schedule.is_time_for_pseudo_labels(self.step, self._clock()):
+            self._reschedule(replace(self.schedule, warm_up_steps=self.step))
+            return True
+        done = self.step - self.schedule.warm_up_steps
+        if done == 0:
+            self._warm_at = self._clock()
+        elif done == PACE_STEPS and self._warm_at is not None:
+            self.schedule = self.schedule.with_ramp_in_time((self._clock() - self._warm_at) / PACE_STEPS)
+        return False
+
+    def _reschedule(self, schedule: Schedule) -> None:
+        if schedule != self.schedule:
+            self.schedule = schedule
+            self.batches = self._make_batches()
+
+    def _clock(self, more: float = 0.0) -> float:
+        """Return the seconds trained so far and some more, where they matter by the clock of process 0."""
+        return self.seconds if self.config.max_time is None else self.ranks.lead(self.seconds + more)
+
+    def _make_batches(self) -> TrainingBatches:
+        config, share = self.config, self.ranks.share
+        labeled = LabeledBatches(
+            self.data.labeled,
+            size=config.size,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            augment=config.augment,
+            share=share,
+            empty_share=config.empty_share,
+        )
+        if self.data.unlabeled is None or not self.schedule.unlabeled:
+            return TrainingBatches(labeled, None)
+        unlabeled = UnlabeledBatches(
+            self.data.unlabeled,
+            size=config.size,
+            batch_size=config.frames_unlabeled,
+            seed=config.seed,
+            augment=config.augment,
+            share=share,
+        )
+        return TrainingBatches(labeled, unlabeled, unlabeled_from=self.schedule.warm_up_steps)
+
+    def _batches_to_come(self) -> Iterator[TrainingBatch]:
+        """Yield the batches from the present step on; raises TrainingError where a process that reads them dies."""
+        try:
+            yield from self._loader()
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                "a process that reads frames was killed, most often as memory ran out",
+                hint="use fewer --workers, or 0; the last checkpoint is kept, and --resume goes on from it",
+            ) from error
+
+    def _loader(self) -> Iterator[TrainingBatch]:
+        workers = self.config.workers
+        return iter(
+            DataLoader(
+                self.batches,
+                batch_size=None,
+                sampler=range(self.step, self.schedule.total_steps),
+                num_workers=workers,
+                pin_memory=self.learner.device.type == "cuda",
+                worker_init_fn=_use_one_thread if workers else None,
+            )
+        )
+
+    def _write(self, path: Path, state: dict[str, Any]) -> None:
+        if self.ranks.leads:
+            save_checkpoint(path, state)
+
+    def _best_path(self, number: int) -> Path:
+        return self.folder / f"best{number}.pt"
+
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"step {self.step + 1}: the loss term {broken[0]} is not finite; the batch held {self._files()}",
+                hint="lower --learning-rate; the last good checkpoint is kept",
+            )
+
+    def _files(self) -> str:
+        frames = [self.data.labeled.path(index) for _, index in self.batches.labeled.keys(self.step)]
+        if self.batches.unlabeled is not None and self.data.unlabeled is not None:
+            frames += [self.data.unlabeled.path(index) for _, index in self.batches.unlabeled.keys(self.step)]
+        return ", ".join(map(str, dict.fromkeys(frames)))
+
+
+def _use_one_thread(_: int) -> None:
+    cv2.setNumThreads(1)

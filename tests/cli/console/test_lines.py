@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from endoseg_cli.cli.console import lines as console_module
+from endoseg_cli.cli.console.lines import SegmentConsole, print_error
+from endoseg_cli.errors import InputError
+from endoseg_cli.inference.inputs.sources import Source
+from endoseg_cli.inference.pipeline import Outcome, Progress
+from endoseg_cli.inference.stages import StageSeconds
+from tests.inference.brightness import targets_for
+
+SOURCE = Source(path=Path("in/[red]a.mp4"), place=Path("a"))
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(console_module, "time", clock)
+    return clock
+
+
+def outcome(seconds: float = 3.0, frames: int = 8) -> Outcome:
+    return Outcome(
+        targets=targets_for(SOURCE.path),
+        frames=frames,
+        lesion_frames=2,
+        seconds=seconds,
+        stages=StageSeconds(read=1.0, predict=2.0, write=0.0),
+        damage=("1 packet could not be decoded",),
+        warnings=("sound was left out",),
+    )
+
+
+def test_without_a_terminal_a_plain_line_comes_every_few_seconds(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = SegmentConsole(quiet=False, verbose=False)
+    console.started(SOURCE)
+    for second in range(1, 12):
+        clock.now = 100.0 + second
+        console.progressed(Progress(frames=10 * second, total=200, seconds=float(second)))
+    console.progressed(Progress(frames=111, total=None, seconds=11.1))
+    console.close()
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.splitlines() == [
+        "[red]a.mp4: 50 of about 200 frames, 10.0 frames/s, 15.0 s left",
+        "[red]a.mp4: 100 of about 200 frames, 10.0 frames/s, 10.0 s left",
+    ]
+
+
+def test_more_frames_than_the_header_promised_leave_no_negative_time(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = SegmentConsole(quiet=False, verbose=False)
+    console.started(SOURCE)
+    clock.now += 60
+    console.progressed(Progress(frames=30, total=20, seconds=60.0))
+    assert "30 of about 20 frames, 0.5 frames/s, 0.0 s left" in capsys.readouterr().err
+
+
+def test_on_a_terminal_there_is_a_bar_and_names_are_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    console = SegmentConsole(quiet=False, verbose=False)
+    console.started(SOURCE)
+    console.progressed(Progress(frames=5, total=4, seconds=1.0))
+    console.close()
+    text = terminal.getvalue()
+    assert "[red]a.mp4" in text and "5/5" in text and "5.0 frames/s" in text
+
+
+def test_quiet_shows_no_bar_and_no_summary_but_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    console = SegmentConsole(quiet=True, verbose=False)
+    console.started(SOURCE)
+    console.progressed(Progress(frames=5, total=4, seconds=1.0))
+    console.finished(outcome())
+    console.note("loaded")
+    console.close()
+    plain = "".join(
+        part.partition("m")[2] if index else part for index, part in enumerate(terminal.getvalue().split("\x1b["))
+    )
+    assert plain.splitlines() == [
+        "warning: in/[red]a.mp4: 1 packet could not be decoded",
+        "warning: in/[red]a.mp4: sound was left out",
+    ]
+
+
+def test_a_summary_and_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    console = SegmentConsole(quiet=False, verbose=True)
+    console.finished(outcome())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "in/[red]a.mp4: 8 frames in 3.0 s (2.7 frames/s), lesion in 2 (25 %)"
+    assert lines[-1] == "  frames/s of each stage alone: read 8.0, predict 4.0"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (119.7, "2 min 0 s"),
+        (3599.6, "1 h 0 min"),
+        (7300, "2 h 1 min"),
+    ],
+)
+def test_durations_carry_over(seconds: float, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    SegmentConsole(quiet=False, verbose=False).finished(outcome(seconds))
+    assert f" frames in {text} (" in capsys.readouterr().err
+
+
+def test_a_failure_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    console = SegmentConsole(quiet=True, verbose=False)
+    console.failed(SOURCE, InputError("not a video: a.mp4", hint="give another"))
+    console.kept([], 0)
+    console.kept([Path("m.mp4.endoseg.part"), Path("o.mp4.endoseg.part")], 7)
+    assert capsys.readouterr().err.splitlines() == [
+        "error: not a video: a.mp4",
+        "hint: give another",
+        "warning: stopped early; 7 frames are kept in m.mp4.endoseg.part, o.mp4.endoseg.part",
+    ]
+
+
+def test_an_error_without_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("first\nsecond")
+    assert capsys.readouterr().err == "error: first second\n"

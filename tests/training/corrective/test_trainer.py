@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from endoseg_cli.data.clips.training_clips import ClipShape, RawClip, still_clips
+from endoseg_cli.data.labels.layout import scan_labeled
+from endoseg_cli.errors import TrainingError
+from endoseg_cli.networks.architecture.corrective import CorrectiveConfig
+from endoseg_cli.training.corrective.clips import Clip, FrozenNetworks, split_clips
+from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
+from endoseg_cli.training.corrective.learner import CorrectiveLearner
+from endoseg_cli.training.corrective.trainer import CorrectiveData, CorrectiveTrainer
+from endoseg_cli.training.corrective.windows import Windows, draw_pattern, validation_windows
+from tests.networks.tiny import constant_bundle, tiny_bundle
+from tests.training.small import save_frames
+
+CONFIG = CorrectiveTrainConfig(max_steps=4, validate_every=2, batch_size=2, clip_frames=7)
+ARCHITECTURE = CorrectiveConfig(widths=(4, 4, 8, 8))
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    folder = tmp_path_factory.mktemp("stills")
+    save_frames(folder, 3)
+    raw = still_clips(scan_labeled(folder).records, 4, ClipShape(frames=7, size=(64, 64), seed=0), "training")
+    bundle = tiny_bundle()
+    frozen = FrozenNetworks(bundle.networks, bundle.card, CPU)
+    return [frozen.add_predictions(clip) for clip in raw]
+
+
+def make_trainer(clips: list[Clip], folder: Path, config: CorrectiveTrainConfig = CONFIG) -> CorrectiveTrainer:
+    folder.mkdir(exist_ok=True)
+    bundle = tiny_bundle()
+    learner = CorrectiveLearner(config, ARCHITECTURE, FrozenNetworks(bundle.networks, bundle.card, CPU), device=CPU)
+    return CorrectiveTrainer(config, CorrectiveData(training=clips, validation=clips[:2]), learner, folder=folder)
+
+
+def test_two_steps_and_two_resumed_are_four_to_the_bit(clips: list[Clip], tmp_path: Path) -> None:
+    whole = make_trainer(clips, tmp_path / "whole")
+    whole.fit()
+    first = make_trainer(clips, tmp_path / "parts")
+    for _ in range(2):
+        first.train_step()
+    first.validate()
+    second = make_trainer(clips, tmp_path / "parts")
+    second.resume()
+    assert second.step == 2
+    second.fit()
+    for name, tensor in whole.learner.network.state_dict().items():
+        assert torch.equal(tensor, second.learner.network.state_dict()[name]), name
+    network, scores = whole.best_network()
+    assert not network.training and set(scores) >= {"spoiled_before", "untouched_after"}
+
+
+def test_the_gradient_of_a_step_reaches_the_whole_network(clips: list[Clip], tmp_path: Path) -> None:
+    trainer = make_trainer(clips, tmp_path)
+    for _ in range(2):  # the head begins at zero and lets gradients through from the second step on
+        values = trainer.train_step()
+    assert values["segmentation"] > 0 and values["consistency"] > 0
+    still = [name for name, value in trainer.learner.network.named_parameters() if not value.grad.any()]
+    assert still == []
+
+
+def test_an_untrained_network_leaves_all_windows_as_they_are(clips: list[Clip], tmp_path: Path) -> None:
+    trainer = make_trainer(clips, tmp_path)
+    trainer.validate()
+    _, scores = trainer.best_network()
+    assert (
+        scores["spoiled_before"] == scores["spoiled_after"] and scores["untouched_before"] == scores["untouched_after"]
+    )
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(clips: list[Clip], tmp_path: Path) -> None:
+    trainer = make_trainer(clips, tmp_path)
+    with torch.no_grad():
+        trainer.learner.network.head.weight.fill_(torch.nan)
+    with pytest.raises(TrainingError, match="step 1: segmentation is not finite"):
+        trainer.train_step()
+
+
+def test_batches_depend_on_seed_and_step_alone_and_are_shared_out(clips: list[Clip]) -> None:
+    one, other = (Windows(clips, window=5, batch_size=2, seed=0) for _ in range(2))
+    for step in (0, 7):
+        batch, again = one.batch(step), other.batch(step)
+        assert torch.equal(batch.probability, again.probability) and torch.equal(batch.images, again.images)
+        shares = [one.batch(step, (rank, 2)) for rank in range(2)]
+        assert torch.equal(torch.cat([share.truth for share in shares]), batch.truth)
+    assert not torch.equal(one.batch(0).images, one.batch(7).images[:, : one.batch(0).images.shape[1]])
+
+
+def test_patterns_fit_the_clip_and_hold_what_they_correct() -> None:
+    patterns = [draw_pattern(5, 7, 0, step) for step in range(60)]
+    assert {pattern.causal for pattern in patterns} == {True, False}
+    assert {pattern.stride for pattern in patterns} == {1, 2}
+    for pattern in patterns:
+        assert (pattern.places[-1] - pattern.places[0]) * pattern.stride <= 6
+        for centre in (0, 1):
+            window = [pattern.places[index] for index in pattern.window(centre)]
+            assert centre in window and len(window) >= 2
+            assert not pattern.causal or max(window) == centre
+
+
+def test_spoiled_validation_windows_differ_in_the_centre(clips: list[Clip]) -> None:
+    untouched = validation_windows(clips, 5, spoiled=False, seed=0)
+    spoiled = validation_windows(clips, 5, spoiled=True, seed=0)
+    for one, other in zip(untouched, spoiled, strict=True):
+        assert torch.equal(one.truth, other.truth) and torch.equal(one.images, other.images)
+        assert not torch.equal(one.probability[:, 2], other.probability[:, 2])
+
+
+def test_unlabelled_frames_teach_where_the_networks_agree_surely(clips: list[Clip]) -> None:
+    raw = RawClip(group="video", frames=clips[0].frames, truth=None, flow=clips[0].flow, interval=1.0)
+    for logits, trusted in (((-8.0, -8.0), 7), ((8.0, -8.0), 0), ((0.1, 0.1), 0)):
+        bundle = constant_bundle(*logits)
+        clip = FrozenNetworks(bundle.networks, bundle.card, CPU).add_predictions(raw)
+        assert len(clip.trusted) == trusted, logits
+        assert clip.known.any() == bool(trusted)
+
+
+def test_clips_of_one_group_are_not_split(clips: list[Clip]) -> None:
+    grouped = [replace(clips[0], group=name) for name in "aabbbc"]
+    train, held = split_clips(grouped)
+    assert [clip.group for clip in train] == list("aabbb") and [clip.group for clip in held] == ["c"]
+    train, held = split_clips(grouped[:2])
+    assert len(train) == len(held) == 1
+
+
+def test_predictions_are_those_of_the_networks(clips: list[Clip]) -> None:
+    assert clips[0].probability.dtype == np.float16 and clips[0].probability.shape == (7, 64, 64)
+    bundle = tiny_bundle()
+    frozen = FrozenNetworks(bundle.networks, bundle.card, CPU)
+    image = frozen.normalise(torch.from_numpy(clips[0].frames[3]).permute(2, 0, 1))[None]
+    with torch.no_grad():
+        expected = sum(torch.sigmoid(network(image)) for network in bundle.networks) / 2
+    assert np.allclose(clips[0].probability[3], expected[0, 0], atol=2e-3)  # type: ignore[index]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from endoseg_cli.data.views.datasets import TrainingBatch
+from endoseg_cli.training.engine.learner import Learner
+from endoseg_cli.training.engine.trainer import TrainingData
+from endoseg_cli.training.methods.objective import ObjectiveWeights
+from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
+from tests.training.small import CONFIG, boxed, make_data, make_trainer
+
+ON = ObjectiveWeights(unsupervised=0.5, mutual=0.5)
+OFF = ObjectiveWeights()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return make_data(tmp_path_factory.mktemp("frames"))
+
+
+@pytest.fixture(scope="module")
+def batch(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> TrainingBatch:
+    return make_trainer(data, tmp_path_factory.mktemp("run"), boxed(CONFIG, 0.5)).batches[1]
+
+
+def make_learner(config: TrainConfig = CONFIG) -> Learner:
+    return Learner(config, device=torch.device("cpu"))
+
+
+def gradient_norms(learner: Learner) -> list[float]:
+    return [
+        sum(p.grad.abs().sum().item() for p in network.parameters() if p.grad is not None)
+        for network in learner.networks
+    ]
+
+
+def test_a_step_has_every_term_of_both_networks(batch: TrainingBatch) -> None:
+    values = make_learner().compute_gradients(batch, 1, ON)
+    for name in ("supervised", "cross", "joint", "labeled_cross"):
+        assert values[f"{name}_1"] > 0 and values[f"{name}_2"] > 0
+    assert values["logit_mse"] > 0 and values["low_level_dissimilarity"] > 0 and values["bottleneck_kl"] > 0
+    assert 0 < values["kept_1"] <= 1 and 0 <= values["agreement"] <= 1
+
+
+def test_the_same_step_gives_the_same_bits(batch: TrainingBatch) -> None:
+    first, second = make_learner(), make_learner()
+    values = [learner.compute_gradients(batch, 1, ON) for learner in (first, second)]
+    assert values[0] == values[1]
+    for one, other in zip(first.networks, second.networks, strict=True):
+        for p, q in zip(one.parameters(), other.parameters(), strict=True):
+            assert (p.grad is None and q.grad is None) or torch.equal(p.grad, q.grad)  # type: ignore[arg-type]
+
+
+def test_threads_compute_what_one_after_the_other_does(batch: TrainingBatch) -> None:
+    threaded, serial = make_learner(), make_learner()
+    serial._threads = None
+    torch.set_num_threads(1)
+    assert threaded.compute_gradients(batch, 1, ON) == serial.compute_gradients(batch, 1, ON)
+
+
+def test_gradients_of_one_network_do_not_depend_on_the_other_when_supervised(batch: TrainingBatch) -> None:
+    learner, other = make_learner(), make_learner()
+    with torch.no_grad():
+        for parameter in other.networks[1].parameters():
+            parameter.mul_(1.5)
+    learner.compute_gradients(batch, 1, OFF)
+    other.compute_gradients(batch, 1, OFF)
+    assert gradient_norms(learner)[0] == gradient_norms(other)[0]
+    assert gradient_norms(learner)[1] != gradient_norms(other)[1]
+
+
+def test_the_reducer_learns_from_mutual_learning_alone(batch: TrainingBatch) -> None:
+    for weights, moved in ((ON, True), (ObjectiveWeights(unsupervised=0.5), False)):
+        learner = make_learner()
+        learner.compute_gradients(batch, 1, weights)
+        for network in learner.networks:
+            assert network.bottleneck_reducer is not None
+            assert all((p.grad is not None) == moved for p in network.bottleneck_reducer.parameters())
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"cross_supervision": False}, {"cross_1", "cross_2"}),
+        ({"joint_pseudo_label": False}, {"joint_1", "joint_2"}),
+        ({"labeled_cross": False}, {"labeled_cross_1", "labeled_cross_2"}),
+    ],
+)
+def test_each_strategy_has_a_switch(batch: TrainingBatch, settings: dict[str, bool], missing: set[str]) -> None:
+    every = set(make_learner().compute_gradients(batch, 1, ON))
+    found = set(make_learner(replace(CONFIG, **settings)).compute_gradients(batch, 1, ON))  # type: ignore[arg-type]
+    assert {name for name in every - found if not name.endswith("_joint")} == missing
+
+
+def test_the_recipe_cps_trusts_every_pixel(batch: TrainingBatch) -> None:
+    values = make_learner(replace(CONFIG, **recipe_settings("cps"))).compute_gradients(
+        batch, 1, ObjectiveWeights(unsupervised=0.5)
+    )
+    assert values["kept_1"] == 1.0 and "joint_1" not in values and "labeled_cross_1" not in values
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_comes_close_to_fp32(batch: TrainingBatch, precision: str) -> None:
+    exact = make_learner().compute_gradients(batch, 1, OFF)
+    rough = make_learner(replace(CONFIG, precision=precision)).compute_gradients(batch, 1, OFF)  # type: ignore[arg-type]
+    assert rough["supervised_1"] == pytest.approx(exact["supervised_1"], rel=0.1)
+    assert rough["supervised_1"] != exact["supervised_1"]
+
+
+def test_fp16_leaves_out_a_step_whose_gradients_overflow_and_goes_on(batch: TrainingBatch) -> None:
+    learner = make_learner(replace(CONFIG, precision="fp16"))
+    weight = next(learner.networks[0].parameters())
+    before = weight.detach().clone()
+    learner.scaler.load_state_dict({**learner.scaler.state_dict(), "scale": 2.0**60})
+    learner.compute_gradients(batch, 1, OFF)
+    learner.update(1e-3)
+    assert torch.equal(weight, before) and learner.scaler.get_scale() < 2.0**60
+    for parameter in learner.networks[0].parameters():
+        parameter.grad = torch.full_like(parameter, 0.01 * learner.scaler.get_scale())
+    learner.update(1e-3)
+    assert not torch.equal(weight, before) and weight.isfinite().all()
+    assert (weight - before).abs().max() < 2e-3, "AdamW moves by the learning rate, whatever the scale"
+
+
+def test_a_step_lowers_the_loss(data: TrainingData, tmp_path: Path) -> None:
+    config = replace(CONFIG, max_steps=12, warm_up_steps=12, dropout=0.0, learning_rate=3e-3)
+    trainer = make_trainer(data, tmp_path, config)
+    batch = trainer.batches[0]
+    found = [trainer.train_step(batch)["supervised_1"] for _ in range(12)]
+    assert found[-1] < 0.9 * found[0]

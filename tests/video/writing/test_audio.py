@@ -1,0 +1,97 @@
+"""The sound of the input in the overlay: the same packets at the same times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from endoseg_cli.video.reading.reader import VideoReader
+from endoseg_cli.video.writing.writer import OverlayWriter
+from tests.video.conftest import Render
+from tests.video.rendering import Clip
+
+
+def packets(path: Path) -> list[tuple[float, int]]:
+    """Time and size of every audio packet."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return []
+        found = [packet for packet in container.demux(container.streams.audio[0]) if packet.pts is not None]
+        return [(float((packet.pts or 0) * packet.time_base), packet.size) for packet in found]
+
+
+def overlay(
+    source: Path, target: Path, *, start: float | None = None, end: float | None = None, origin: bool = False
+) -> OverlayWriter:
+    with VideoReader(source, start=start, end=end, keep_planes=True) as reader:
+        frames = list(reader)
+        origin_pts = frames[0].pts if origin else 0
+        with OverlayWriter(target, reader.info, audio_span=reader.span, origin_pts=origin_pts) as writer:
+            for frame in frames:
+                assert frame.planes is not None
+                writer.write(frame.planes, frame.pts)
+    return writer
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize(
+    ("name", "container", "codec"),
+    [
+        ("in.mp4", None, "aac"),
+        ("in.ts", "mpegts", "aac"),
+        ("in.avi", None, "libmp3lame"),
+        ("in.mkv", None, "ac3"),
+    ],
+)
+def test_packets_and_times_are_the_inputs(
+    render: Render, tmp_path: Path, name: str, container: str | None, codec: str, ending: str
+) -> None:
+    source = render(Clip(name=name, container=container, frames=20, audio=codec, audio_seconds=0.8))
+    writer = overlay(source, tmp_path / f"overlay{ending}")
+    before, after = packets(source), packets(writer.path)
+    if ending == ".mkv":  # has no time below 0, where AAC's priming lies
+        before = [packet for packet in before if packet[0] >= 0]
+    headers = 7 if container == "mpegts" else 0  # a transport stream repeats them in each AAC packet
+    assert len(after) == len(before) > 8
+    assert [time for time, _ in after] == pytest.approx([time for time, _ in before], abs=0.001)
+    assert [size for _, size in after] == [size - headers for _, size in before]
+    assert writer.warnings == []
+
+
+def test_sound_is_cut_with_the_picture(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.mp4", frames=50, audio="aac", audio_seconds=2))
+    times = [time for time, _ in packets(overlay(source, tmp_path / "overlay.mp4", start=0.5, end=1).path)]
+    assert times[0] == pytest.approx(0.5, abs=0.03) and times[-1] == pytest.approx(0.98, abs=0.03)
+    moved = [time for time, _ in packets(overlay(source, tmp_path / "moved.mp4", start=0.5, end=1, origin=True).path)]
+    assert moved == pytest.approx([time - 0.52 for time in times], abs=0.001)
+
+
+def test_sound_that_does_not_fit_is_left_out_with_one_warning(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.avi", codec="mpeg4", audio="adpcm_ms"))
+    writer = overlay(source, tmp_path / "overlay.mp4")
+    assert len(writer.warnings) == 1 and "adpcm_ms" in writer.warnings[0]
+    with VideoReader(writer.path) as reader:
+        assert len(list(reader)) == 12 and not reader.info.has_audio
+
+
+def test_sound_that_only_the_header_refuses(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.mkv", audio="libopus"))
+    assert overlay(source, tmp_path / "overlay.mp4").warnings == []
+    assert "opus" in overlay(source, tmp_path / "overlay.mov").warnings[0]
+
+
+def test_without_sound_there_is_no_warning(render: Render, tmp_path: Path) -> None:
+    writer = overlay(render(Clip(name="in.mp4")), tmp_path / "overlay.mp4")
+    assert writer.warnings == [] and packets(writer.path) == []
+
+
+def test_sound_goes_on_where_recordings_were_joined(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.ts", container="mpegts", frames=20, audio="aac", audio_seconds=0.8))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(source.read_bytes() * 2)
+    writer = overlay(joined, tmp_path / "overlay.mp4", origin=True)
+    before, after = packets(source), packets(writer.path)
+    assert len(after) >= 2 * len(before) - 2 and [time for time, _ in after] == sorted(time for time, _ in after)
+    assert after[-1][0] > 1.5 and "the clock of the sound starts again" in writer.warnings[0]
