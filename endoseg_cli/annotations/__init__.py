@@ -1,1 +1,1 @@
-"""Masks as annotation tools keep them: polygons and run lengths, for COCO, LabelMe, CVAT and YOLO."""
+"""Masks as annotation tools keep them: COCO, LabelMe, CVAT and YOLO, read, written, and the shapes between."""

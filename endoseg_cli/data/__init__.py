@@ -1,1 +1,1 @@
-"""Find, read, augment and batch images and masks."""
+"""From what people have on disk to what training sees: labels, sets, views and clips, a room each."""

@@ -1,1 +1,1 @@
-"""Metrics and reports against known masks."""
+"""Metrics against known masks, frame by frame and over time, and the reports made of them."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from endoseg_cli.errors import WeightsError
 from endoseg_cli.hub.download import fetch
 from endoseg_cli.hub.manifest import find_entry
-from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 
 
 def imagenet_encoder(encoder: EncoderName) -> Path:

@@ -1,1 +1,1 @@
-"""U-Nets, their encoders, and the file format that holds a trained model."""
+"""U-Nets and the corrective network: architecture, files, and what makes them ready to predict."""

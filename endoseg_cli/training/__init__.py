@@ -1,1 +1,4 @@
-"""Train the segmentation networks (Endo-SemiS)."""
+"""Train the segmentation networks (Endo-SemiS): `run` goes from folders to a model file.
+
+Methods, settings, engine, runs and the corrective network have rooms of their own, which this one imports.
+"""

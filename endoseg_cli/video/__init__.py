@@ -1,1 +1,1 @@
-"""Read and write video; the only place that knows PyAV."""
+"""Videos read and written, timestamps and colours kept; the only place that knows PyAV."""

@@ -11,7 +11,7 @@ from endoseg_cli.errors import WeightsError
 from endoseg_cli.hub.encoders import imagenet_encoder
 from endoseg_cli.hub.folders import installed_file
 from endoseg_cli.hub.manifest import find_entry, is_commit
-from endoseg_cli.networks.architecture.encoders import ENCODER_NAMES
+from endoseg_cli.networks.architecture.encoder_names import ENCODER_NAMES
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from endoseg_cli.errors import WeightsError
 from endoseg_cli.hub.integrity import fault_of, sha256_of
 from endoseg_cli.hub.manifest import TRAINING_DEFAULT, Entry, bundled_file, find_entry, is_commit, load_manifest
-from endoseg_cli.networks.architecture.encoders import ENCODER_NAMES
+from endoseg_cli.networks.architecture.encoder_names import ENCODER_NAMES
 from endoseg_cli.networks.architecture.unet import UNetConfig
 from endoseg_cli.networks.files.models import DEFAULT_MODEL
 from tests.hub.samples import BODY, ENTRY, SHA256

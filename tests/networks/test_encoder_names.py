@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, WeightsError
-from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.files.pretrained import load_encoder_weights
 

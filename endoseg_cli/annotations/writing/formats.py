@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from endoseg_cli.annotations.writing.coco import CocoWriter
 from endoseg_cli.annotations.writing.cvat import CvatWriter
 from endoseg_cli.annotations.writing.labelme import LabelMeWriter
+from endoseg_cli.annotations.writing.names import AnnotationFormat
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.annotations.writing.yolo import YoloWriter, labels_folder
 from endoseg_cli.errors import OutputError, UsageError
 
-AnnotationFormat = Literal["coco", "labelme", "cvat", "yolo"]
 SUFFIXES: dict[AnnotationFormat, str] = {"coco": ".json", "cvat": ".xml"}
 """Endings of the formats that are one file; the others are a folder."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
 from endoseg_cli.cli.options.completion import complete_device
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 
 benchmark = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
 
@@ -20,9 +21,7 @@ def _group() -> None:
 
 @benchmark.command("train")
 def benchmark_training(
-    encoder: Annotated[
-        Literal["resnet18", "resnet34", "resnet50", "mobilenet_v2"], typer.Option(help="Encoder of the network.")
-    ] = "resnet34",
+    encoder: Annotated[EncoderName, typer.Option(help="Encoder of the network.")] = "resnet34",
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the frames.")] = "256",
     batch_size: Annotated[int, typer.Option(help="Labelled frames, and as many unlabelled ones.")] = 4,
     num_passes: Annotated[int, typer.Option(help="Stochastic passes of a teacher.")] = 5,

@@ -13,6 +13,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.training import DataOptions
 from endoseg_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,45 +27,10 @@ SHOWN_SIZES = 3
 """How many picture sizes of a set the table names."""
 
 
+@grouped
 def check(
-    labeled: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--labeled", help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once."
-        ),
-    ] = None,
-    unlabeled: Annotated[
-        list[Path] | None,
-        typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
-    ] = None,
-    negatives: Annotated[
-        list[Path] | None,
-        typer.Option("--negatives", help="Frames or videos known to show no lesion. May be given more than once."),
-    ] = None,
-    val: Annotated[
-        Path | None, typer.Option("--val", help="Labelled frames to validate on, given like --labeled.")
-    ] = None,
-    val_fraction: Annotated[
-        float | None,
-        typer.Option("--val-fraction", help="Validate on this share of the labelled frames, by patient folder."),
-    ] = None,
-    val_from: Annotated[
-        Path | None,
-        typer.Option("--val-from", metavar="RUN", help="Validate on the frames that this run validated on."),
-    ] = None,
+    data: DataOptions,
     seed: Annotated[int, typer.Option("--seed", help="Seed that --val-fraction draws patients with.")] = 0,
-    split: Annotated[
-        Path | None, typer.Option("--split", help="Split file (JSON) that lists the frames of each set.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
-    ] = None,
-    frames_per_second: Annotated[
-        float, typer.Option("--frames-per-second", help="How densely unlabelled videos are sampled.")
-    ] = 2.0,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where frames of videos are kept (default: user cache folder).")
-    ] = None,
     contact_sheet: Annotated[
         Path | None, typer.Option("--contact-sheet", help="Write a PNG with frames and outlined masks to this file.")
     ] = None,
@@ -74,26 +41,12 @@ def check(
     Example: endoseg check --labeled frames --unlabeled videos --val-fraction 0.2 --contact-sheet sheet.png
     """
     from endoseg_cli.data.sets.check import check_sources
-    from endoseg_cli.data.sets.sources import SourcesConfig
 
-    config = SourcesConfig(
-        labeled=tuple(labeled or ()),
-        unlabeled=tuple(unlabeled or ()),
-        negatives=tuple(negatives or ()),
-        val=val,
-        val_fraction=val_fraction,
-        val_from=val_from,
-        split=split,
-        root=root,
-        frames_per_second=frames_per_second,
-        cache=cache,
-        seed=seed,
-    )
     messages = Console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = check_sources(
-            config,
+            data.sources(seed),
             contact_sheet=contact_sheet,
             on_video=lambda video: messages.print(Text(f"decoding {video}"), soft_wrap=True),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),

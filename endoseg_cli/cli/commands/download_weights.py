@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from endoseg_cli.cli.console.downloads import DownloadConsole, print_weights
 from endoseg_cli.cli.options.completion import complete_downloads
+from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +20,44 @@ if TYPE_CHECKING:
 SOURCE = "Where from"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """Where weights come from."""
+
+    repo: Annotated[
+        str | None, typer.Option("--repo", help="A repository of your own, owner/name.", rich_help_panel=SOURCE)
+    ] = None
+    file: Annotated[str | None, typer.Option("--file", help="The file in that repository.", rich_help_panel=SOURCE)] = (
+        None
+    )
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Another commit, tag or branch.", rich_help_panel=SOURCE)
+    ] = None
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", help="Address of a mirror of the Hub; also HF_ENDPOINT.", rich_help_panel=SOURCE),
+    ] = None
+    from_dir: Annotated[
+        Path | None,
+        typer.Option("--from-dir", help="Folder with files from another machine; no network.", rich_help_panel=SOURCE),
+    ] = None
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use what is on this machine only.", rich_help_panel=SOURCE)
+    ] = False
+
+    def check(self, names: list[str] | None) -> None:
+        """Raise UsageError for what does not go together."""
+        if (self.repo is None) != (self.file is None):
+            raise UsageError(
+                "--repo and --file belong together", hint="example: --repo org/name --file model.safetensors"
+            )
+        if self.repo is not None and names:
+            raise UsageError("give names or --repo, not both")
+        if self.endpoint is not None and (self.offline or self.from_dir is not None):
+            raise UsageError("--endpoint needs a network; leave out --offline and --from-dir")
+
+
+@grouped
 def download_weights(
     names: Annotated[
         list[str] | None,
@@ -31,26 +71,8 @@ def download_weights(
     dest: Annotated[
         Path | None, typer.Option("--dest", help="Folder for a copy of each file, as NAME.safetensors.")
     ] = None,
-    repo: Annotated[
-        str | None, typer.Option("--repo", help="A repository of your own, owner/name.", rich_help_panel=SOURCE)
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option("--file", help="The file in that repository.", rich_help_panel=SOURCE)
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="Another commit, tag or branch.", rich_help_panel=SOURCE)
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--endpoint", help="Address of a mirror of the Hub; also HF_ENDPOINT.", rich_help_panel=SOURCE),
-    ] = None,
-    from_dir: Annotated[
-        Path | None,
-        typer.Option("--from-dir", help="Folder with files from another machine; no network.", rich_help_panel=SOURCE),
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Use what is on this machine only.", rich_help_panel=SOURCE)
-    ] = False,
+    *,
+    source: SourceOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only, and the paths.")] = False,
 ) -> None:
@@ -60,10 +82,10 @@ def download_weights(
     """
     from endoseg_cli.hub.download import fetch
 
-    _check_source(names, repo, file, endpoint, from_dir, offline)
-    if list_only and (names or repo or dest or revision or endpoint or from_dir):
+    source.check(names)
+    if list_only and (names or dest or source.repo or source.revision or source.endpoint or source.from_dir):
         raise UsageError("--list fetches nothing; leave out what says what to fetch, from where, and where to")
-    entries = [] if list_only else _choose(names, repo, file)
+    entries = [] if list_only else _choose(names, source.repo, source.file)
     console = DownloadConsole(quiet=quiet)
     paths: list[Path] = []
     try:
@@ -72,10 +94,10 @@ def download_weights(
             path = fetch(
                 entry,
                 dest=dest,
-                endpoint=endpoint,
-                revision=revision,
-                offline=offline,
-                from_dir=from_dir,
+                endpoint=source.endpoint,
+                revision=source.revision,
+                offline=source.offline,
+                from_dir=source.from_dir,
                 on_progress=console.progressed,
             )
             paths.append(path)
@@ -86,24 +108,8 @@ def download_weights(
         return
     for path in paths:
         typer.echo(str(path))
-    if list_only or not (names or repo or quiet):
+    if list_only or not (names or source.repo or quiet):
         print_weights(_list_weights(), to_stderr=not list_only)
-
-
-def _check_source(
-    names: list[str] | None,
-    repo: str | None,
-    file: str | None,
-    endpoint: str | None,
-    from_dir: Path | None,
-    offline: bool,
-) -> None:
-    if (repo is None) != (file is None):
-        raise UsageError("--repo and --file belong together", hint="example: --repo org/name --file model.safetensors")
-    if repo is not None and names:
-        raise UsageError("give names or --repo, not both")
-    if endpoint is not None and (offline or from_dir is not None):
-        raise UsageError("--endpoint needs a network; leave out --offline and --from-dir")
 
 
 def _choose(names: list[str] | None, repo: str | None, file: str | None) -> list[Entry]:

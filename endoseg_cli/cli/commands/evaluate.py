@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from endoseg_cli.cli.commands.evaluate_video import VideoOptions, VideoPaths, evaluate_video
+from endoseg_cli.cli.commands.evaluate_video import evaluate_video
 from endoseg_cli.cli.console.tables import print_tables
-from endoseg_cli.cli.options.completion import complete_device, complete_weights
+from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, VideoOptions, VideoPaths
+from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.shared import ModelOptions
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,108 +26,12 @@ if TYPE_CHECKING:
     from endoseg_cli.data.labels.layout import LabeledRecord
     from endoseg_cli.evaluation.frames.scoring import Evaluation, EvaluationConfig, Predict
     from endoseg_cli.evaluation.report.provenance import Provenance
-    from endoseg_cli.inference.predict.predictor import NetworkChoice, Predictor
-    from endoseg_cli.networks.files.bundle import ModelCard
-
-VIDEO = "Over time"
+    from endoseg_cli.inference.predict.predictor import Predictor
 
 
+@grouped
 def evaluate(
-    labeled: Annotated[
-        Path | None,
-        typer.Option(
-            "--labeled",
-            metavar="PATH",
-            help="Folder of images and masks or LabelMe files, or COCO file, to score the model on.",
-        ),
-    ] = None,
-    split: Annotated[
-        Path | None, typer.Option("--split", metavar="FILE", help="Split file (JSON) whose val list is scored instead.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            autocompletion=complete_weights,
-            help="Model file, or name of a model (default: the bundled one).",
-        ),
-    ] = None,
-    network: Annotated[
-        Literal["both", "1", "2"], typer.Option("--network", help="Mean of both networks, or one of them alone.")
-    ] = "both",
-    threshold: Annotated[
-        float, typer.Option("--threshold", help="A pixel is lesion where its probability is above this.")
-    ] = 0.5,
-    presence: Annotated[
-        float | None,
-        typer.Option("--presence", help="As segment's (default: as the model's card says)."),
-    ] = None,
-    tta: Annotated[
-        Literal["off", "flips"], typer.Option("--tta", help="Mean over each frame's mirror images.")
-    ] = "off",
-    size_bounds: Annotated[
-        tuple[float, float],
-        typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
-    ] = (0.02, 0.10),
-    device: Annotated[
-        str, typer.Option("--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:1, mps.")
-    ] = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames read and predicted together.")] = 4,
-    per_frame: Annotated[
-        Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FILE.html", help="Write tables, plots, best and worst frames as one page."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
-    video: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--video",
-            metavar="PATH",
-            help="Video or folder of videos or frames to score over time, with masks (VIDEO_masks/) or without.",
-            rich_help_panel=VIDEO,
-        ),
-    ] = None,
-    stills: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--stills",
-            metavar="PATH",
-            help="Frames with masks, like --labeled; a camera moves over each, which makes clips with truth.",
-            rich_help_panel=VIDEO,
-        ),
-    ] = None,
-    still_clips: Annotated[
-        int | None,
-        typer.Option(
-            "--still-clips", help="How many such clips, one second each (default: 40).", rich_help_panel=VIDEO
-        ),
-    ] = None,
-    refine: Annotated[
-        Literal["auto", "flagged", "all", "off"] | None,
-        typer.Option("--refine", help="Only this refinement (default: flagged and all).", rich_help_panel=VIDEO),
-    ] = None,
-    causal: Annotated[
-        bool, typer.Option("--causal", help="Refine by past frames only.", rich_help_panel=VIDEO)
-    ] = False,
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Score simple means over time as well.", rich_help_panel=VIDEO)
-    ] = False,
-    spoil: Annotated[
-        int | None,
-        typer.Option(
-            "--spoil",
-            metavar="SEED",
-            help="Empty some frames and invent lesions in others first.",
-            rich_help_panel=VIDEO,
-        ),
-    ] = None,
+    scored: ScoredOptions, model: ModelOptions, report: ReportOptions, clips: VideoPaths, over_time: VideoOptions
 ) -> None:
     """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration.
 
@@ -134,51 +39,49 @@ def evaluate(
 
     Example: endoseg evaluate --labeled frames --weights runs/first/model.safetensors --report report.html
     """
-    from endoseg_cli.evaluation.frames.breakdown import SizeBounds
-    from endoseg_cli.evaluation.frames.scoring import EvaluationConfig
-    from endoseg_cli.inference.predict.predictor import Predictor
-    from endoseg_cli.networks.files.bundle import load_bundle
-    from endoseg_cli.networks.files.models import resolve_weights
-
-    over_time = VideoOptions(refine=refine, causal=causal, baselines=baselines, spoil=spoil, still_clips=still_clips)
-    if still_clips is not None and not stills:
+    if over_time.still_clips is not None and not clips.stills:
         raise UsageError("--still-clips belongs to --stills, found none", hint="add --stills PATH")
-    # fp32 everywhere: a number must not depend on the kind of device
-    make = partial(
-        Predictor, device=device, precision="fp32", network=network, batch_size=batch_size, presence=presence, tta=tta
-    )
-    if video or stills:
-        _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
-        _check_outputs(per_frame, None, overwrite=overwrite)
-        weights_file = resolve_weights(weights)
-        predictor = make(load_bundle(weights_file))
-        paths = VideoPaths(videos=video or (), stills=stills or ())
-        evaluate_video(paths, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
+    if clips.video or clips.stills:
+        _evaluate_clips(scored, model, report, clips, over_time)
         return
     over_time.refuse_without_video()
-    bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])
-    config = EvaluationConfig(threshold=threshold, batch_size=batch_size, size_bounds=bounds)
-    _check_outputs(per_frame, report, overwrite=overwrite)
-    records = _records(labeled, split, root)
-    source = resolve_weights(weights)
-    bundle = load_bundle(source)
-    predictor = make(bundle)
-    evaluation = _evaluate(records, _as_predict(predictor), config)
-    provenance = _provenance(
-        records,
-        weights=source,
-        card=bundle.card,
-        network="both" if len(bundle.networks) > 1 and network == "both" else "1" if network == "both" else network,
-        device=str(predictor.device),
-        labeled=labeled,
-        split=split,
-        root=root,
-        presence=predictor.presence,
-        tta=tta,
+    _evaluate_frames(scored, model, report)
+
+
+def _evaluate_clips(
+    scored: ScoredOptions, model: ModelOptions, report: ReportOptions, clips: VideoPaths, over_time: VideoOptions
+) -> None:
+    _refuse_with_video(
+        {"--labeled": scored.labeled, "--split": scored.split, "--root": scored.root, "--report": report.report}
     )
+    _check_outputs(report.per_frame, None, overwrite=report.overwrite)
+    # fp32 everywhere: a number must not depend on the kind of device
+    predictor = model.load(model.find(), precision="fp32", batch_size=report.batch_size)
+    evaluate_video(
+        clips,
+        predictor,
+        over_time,
+        threshold=model.threshold,
+        per_frame=report.per_frame,
+        as_json=report.as_json,
+    )
+
+
+def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportOptions) -> None:
+    from endoseg_cli.evaluation.frames.breakdown import SizeBounds
+    from endoseg_cli.evaluation.frames.scoring import EvaluationConfig
+
+    bounds = SizeBounds(small_below=report.size_bounds[0], large_above=report.size_bounds[1])
+    config = EvaluationConfig(threshold=model.threshold, batch_size=report.batch_size, size_bounds=bounds)
+    _check_outputs(report.per_frame, report.report, overwrite=report.overwrite)
+    records = _records(scored.labeled, scored.split, scored.root)
+    source = model.find()
+    predictor = model.load(source, precision="fp32", batch_size=report.batch_size)
+    evaluation = _evaluate(records, _as_predict(predictor), config)
+    provenance = _provenance(records, scored, model, predictor, source)
     # Printed first: should a file not be writable, the numbers are not lost.
-    _print(evaluation, provenance, as_json=as_json)
-    _write(evaluation, provenance, per_frame, report)
+    _print(evaluation, provenance, as_json=report.as_json)
+    _write(evaluation, provenance, report.per_frame, report.report)
 
 
 def _refuse_with_video(options: Mapping[str, Path | None]) -> None:
@@ -217,34 +120,24 @@ def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Seq
 
 
 def _provenance(
-    records: Sequence[LabeledRecord],
-    *,
-    weights: Path,
-    card: ModelCard,
-    network: NetworkChoice,
-    device: str,
-    labeled: Path | None,
-    split: Path | None,
-    root: Path | None,
-    presence: float,
-    tta: str,
+    records: Sequence[LabeledRecord], scored: ScoredOptions, model: ModelOptions, predictor: Predictor, weights: Path
 ) -> Provenance:
     from endoseg_cli import __version__
     from endoseg_cli.evaluation.report.provenance import Provenance, digest_file, digest_records
 
-    folder = labeled or root or (split and split.parent)
+    folder = scored.labeled or scored.root or (scored.split and scored.split.parent)
     return Provenance(
         endoseg_version=__version__,
         weights=str(weights),
         weights_sha256=digest_file(weights),
-        model_card=asdict(card),
-        network=network,
-        device=device,
+        model_card=asdict(predictor.card),
+        network=predictor.network,
+        device=str(predictor.device),
         labeled=str(folder),
-        split=f"val list of {split}" if split else "all frames",
+        split=f"val list of {scored.split}" if scored.split else "all frames",
         data_sha256=digest_records(records),
-        presence=presence,
-        tta=tta,
+        presence=predictor.presence,
+        tta=model.tta,
     )
 
 

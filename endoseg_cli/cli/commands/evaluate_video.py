@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from endoseg_cli.cli.console.tables import print_tables
-from endoseg_cli.errors import UsageError
+from endoseg_cli.cli.options.evaluating import VideoOptions, VideoPaths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,48 +29,6 @@ STILL_CLIPS = 40
 """Clips made of stills, if nobody says how many."""
 BASELINE_WINDOW = 5
 """Frames that a baseline sees where the model has no corrective network to go by."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoPaths:
-    """What is scored over time."""
-
-    videos: Sequence[Path] = ()
-    """Videos, or folders of videos or frames."""
-    stills: Sequence[Path] = ()
-    """Labelled frames that a camera moves over."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOptions:
-    """What belongs to --video and --stills alone."""
-
-    refine: Literal["auto", "flagged", "all", "off"] | None
-    """The refinement to score; None scores flagged and all."""
-    causal: bool
-    """Past frames only."""
-    baselines: bool
-    """Score simple means over time as well."""
-    spoil: int | None
-    """Seed for spoiling frames; None leaves them as they are."""
-    still_clips: int | None = None
-    """Clips made of stills; STILL_CLIPS if None."""
-
-    def __post_init__(self) -> None:
-        if self.spoil is not None and self.spoil < 0:
-            raise UsageError(f"--spoil must be 0 or more, found {self.spoil}")
-        if self.still_clips is not None and self.still_clips < 1:
-            raise UsageError(f"--still-clips must be at least 1, found {self.still_clips}")
-
-    def refuse_without_video(self) -> None:
-        """Raise UsageError if any of them is given."""
-        options = {"--refine": self.refine, "--causal": self.causal, "--baselines": self.baselines}
-        given = [option for option, value in options.items() if value]
-        given += ["--spoil"] if self.spoil is not None else []
-        if given:
-            raise UsageError(
-                f"{' and '.join(given)} belongs to --video or --stills, found neither", hint="add --video PATH"
-            )
 
 
 def evaluate_video(
@@ -117,8 +74,8 @@ def _clips(
     from endoseg_cli.data.clips.scored_clips import clips_of_stills, find_clips, read_clip
     from endoseg_cli.data.labels.layout import find_labeled
 
-    found = [clip for path in paths.videos for clip in find_clips(path)]
-    records = [record for path in paths.stills for record in find_labeled(path)]
+    found = [clip for path in paths.video or () for clip in find_clips(path)]
+    records = [record for path in paths.stills or () for record in find_labeled(path)]
     videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
     return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
 

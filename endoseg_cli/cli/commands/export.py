@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from endoseg_cli.cli.options.completion import complete_weights
+from endoseg_cli.cli.options.shared import weights_option
 from endoseg_cli.errors import OutputError, UsageError
 
 
@@ -16,12 +16,7 @@ def export(
     kind: Annotated[
         Literal["onnx", "torchscript"], typer.Option("--format", help="ONNX needs the extra endoseg-cli[onnx].")
     ] = "onnx",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", autocompletion=complete_weights, help="Model file or name (default: the bundled polyp-lite)."
-        ),
-    ] = None,
+    weights: Annotated[str | None, weights_option()] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
 ) -> None:
     """Write a model for ONNX Runtime, TensorRT, OpenVINO, libtorch and the like; run it; compare it with the original.

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from endoseg_cli.cli.console.lines import print_warning
-from endoseg_cli.cli.options.completion import complete_device, complete_weights
+from endoseg_cli.cli.options.shared import device_option, weights_option
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ def suggest(
         typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the frames and their masks.")],
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", autocompletion=complete_weights, help="Model file or name (default: the bundled polyp-lite)."
-        ),
-    ] = None,
+    weights: Annotated[str | None, weights_option()] = None,
     count: Annotated[int, typer.Option("--count", help="How many frames to suggest.")] = 50,
     labeled: Annotated[
         list[Path] | None,
@@ -41,9 +36,7 @@ def suggest(
     threshold: Annotated[
         float, typer.Option("--threshold", help="Lesion is where the probability is above, in the masks to correct.")
     ] = 0.5,
-    device: Annotated[
-        str, typer.Option("--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.")
-    ] = "auto",
+    device: Annotated[str, device_option()] = "auto",
 ) -> None:
     """Pick unlabelled frames that the model is unsure of and that stand for many others, with masks to correct.
 

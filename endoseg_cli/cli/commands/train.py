@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
-from endoseg_cli.cli.options.completion import complete_device, complete_weights
+from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.training import (
+    DataOptions,
+    MethodOptions,
+    NetworkOptions,
+    ScheduleOptions,
+    TrainRunOptions,
+)
 from endoseg_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from endoseg_cli.data.sets.sources import SourcesConfig
     from endoseg_cli.training.settings.config import TrainConfig
 
-RUN, DATA, NETWORK, METHOD, SCHEDULE = "Run", "Data", "Network", "Method (Endo-SemiS)", "Schedule"
 DATA_SETTINGS = (
     "labeled",
     "negatives",
@@ -36,256 +42,14 @@ LONGER = ("max_steps", "epochs", "max_time")
 WITH_RESUME = ("resume", "device", "tensorboard", *PLACES, *LONGER)
 
 
+@grouped
 def train(
     context: typer.Context,
-    labeled: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Folder of images and masks or LabelMe files, or COCO file. May be given more than once.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    unlabeled: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Folder of frames, video, or folder of videos. May be given more than once. Without it, training is"
-            " supervised.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    negatives: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Frames or videos known to show no lesion, without masks. May be given more than once.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", rich_help_panel=RUN)] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Go on with a run where it stopped, with its own settings. --labeled, --unlabeled, ... say where its"
-            " data lie now; a larger --max-steps, --epochs or --max-time makes it longer.",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.yaml",
-            help="Settings, such as a run's config.yaml; options given here go before.",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    val_from: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Validate on the frames that this run validated on; all other labelled frames train.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    val: Annotated[
-        Path | None, typer.Option(help="Labelled frames to validate on, given like --labeled.", rich_help_panel=DATA)
-    ] = None,
-    val_fraction: Annotated[
-        float | None,
-        typer.Option(help="Validate on this share of the labelled frames, by folder.", rich_help_panel=DATA),
-    ] = None,
-    split: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Split file that names all frames.", rich_help_panel=DATA)
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="Where the names in the split file are looked up.", rich_help_panel=DATA)
-    ] = None,
-    frames_per_second: Annotated[
-        float, typer.Option(help="How densely unlabelled videos are sampled.", rich_help_panel=DATA)
-    ] = 2.0,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where the frames of videos are kept.", rich_help_panel=DATA)
-    ] = None,
-    encoder: Annotated[
-        Literal[
-            "resnet18",
-            "resnet34",
-            "resnet50",
-            "mobilenet_v2",
-            "efficientnet_lite0",
-            "efficientnet_lite1",
-            "efficientnet_lite2",
-        ],
-        typer.Option(help="Encoder of both U-Nets.", rich_help_panel=NETWORK),
-    ] = "resnet34",
-    encoder_weights: Annotated[
-        str,
-        typer.Option(
-            help="What the encoders start from: imagenet (cache, else Hub), none, or a state dict's file.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = "imagenet",
-    decoder_channels: Annotated[
-        str, typer.Option(help="Width of the five decoder blocks.", rich_help_panel=NETWORK)
-    ] = "256,128,64,32,16",
-    size: Annotated[
-        str, typer.Option(metavar="WxH", help="Size of the network's input.", rich_help_panel=NETWORK)
-    ] = "256",
-    field_of_view: Annotated[
-        Literal["auto", "off"],
-        typer.Option(help="Crop frames to the endoscope's picture before resizing.", rich_help_panel=NETWORK),
-    ] = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            autocompletion=complete_weights,
-            help="Model to start from (file, run folder, name); decides encoder, decoder, size and field of view.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    recipe: Annotated[
-        Literal["endo-semis", "cps", "supervised"],
-        typer.Option(
-            help="Strategies: all, cross pseudo-supervision alone, or none; switches below go before.",
-            rich_help_panel=METHOD,
-        ),
-    ] = "endo-semis",
-    cross_supervision: Annotated[
-        bool, typer.Option(help="Learn weak views from the other network.", rich_help_panel=METHOD)
-    ] = True,
-    joint_pseudo_label: Annotated[
-        bool, typer.Option(help="Learn strong views from the surer network.", rich_help_panel=METHOD)
-    ] = True,
-    labeled_cross: Annotated[
-        bool, typer.Option(help="Learn labelled frames from the other network too.", rich_help_panel=METHOD)
-    ] = True,
-    mutual_learning: Annotated[
-        bool | None,
-        typer.Option(
-            help="Pull logits and features together (default: with --unlabeled only).", rich_help_panel=METHOD
-        ),
-    ] = None,
-    uncertainty_guidance: Annotated[
-        bool, typer.Option(help="Trust pseudo-labels below the threshold only.", rich_help_panel=METHOD)
-    ] = True,
-    num_passes: Annotated[int, typer.Option(help="Stochastic passes of a teacher.", rich_help_panel=METHOD)] = 5,
-    threshold_scope: Annotated[
-        Literal["image", "pseudo-class"],
-        typer.Option(help="Pixels the threshold is taken among; image is the paper's.", rich_help_panel=METHOD),
-    ] = "pseudo-class",
-    min_confidence: Annotated[
-        float,
-        typer.Option(help="Trust no pixel less sure than this probability; 0.5 trusts any.", rich_help_panel=METHOD),
-    ] = 0.7,
-    reduction: Annotated[
-        Literal["all", "kept"],
-        typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
-    ] = "all",
-    warm_up_steps: Annotated[
-        int | None,
-        typer.Option(help="Supervised steps first (default: a quarter, at most 500).", rich_help_panel=METHOD),
-    ] = None,
-    ramp_steps: Annotated[
-        int | None,
-        typer.Option(help="Steps of the ramp-up (default: 5 epochs, at most a quarter).", rich_help_panel=METHOD),
-    ] = None,
-    unsupervised_weight: Annotated[
-        float, typer.Option(help="lambda at the end of the ramp-up.", rich_help_panel=METHOD)
-    ] = 0.5,
-    mutual_weight: Annotated[float, typer.Option(help="Weight of mutual learning.", rich_help_panel=METHOD)] = 0.5,
-    logit_weight: Annotated[
-        float, typer.Option(help="Weight of the logits in it; 1 is the paper's.", rich_help_panel=METHOD)
-    ] = 0.1,
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the unlabelled frames (else the labelled).", rich_help_panel=SCHEDULE)
-    ] = 100,
-    max_steps: Annotated[
-        int | None, typer.Option(help="Steps to train, in place of epochs.", rich_help_panel=SCHEDULE)
-    ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Train at most so long, both stages: 90s, 45m, 2h.", rich_help_panel=SCHEDULE
-        ),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Stop after so many validations without a better network.", rich_help_panel=SCHEDULE),
-    ] = None,
-    validate_every: Annotated[
-        int | None, typer.Option(help="Steps between validations (default: once per epoch).", rich_help_panel=SCHEDULE)
-    ] = None,
-    select: Annotated[
-        Literal["best", "last"],
-        typer.Option(
-            help="Weights that go into the model: each network's best on --val, or the last.", rich_help_panel=SCHEDULE
-        ),
-    ] = "best",
-    settle_frames: Annotated[
-        int,
-        typer.Option(
-            help="Frames over which BatchNorm statistics are taken anew for validation and model; 0: as trained.",
-            rich_help_panel=SCHEDULE,
-        ),
-    ] = 256,
-    settle_every: Annotated[
-        int,
-        typer.Option(
-            help="Steps between which they are taken anew for the teachers too; 0: as trained.",
-            rich_help_panel=SCHEDULE,
-        ),
-    ] = 25,
-    checkpoint_every: Annotated[
-        int, typer.Option(help="Steps between checkpoints besides.", rich_help_panel=SCHEDULE)
-    ] = 200,
-    batch_size: Annotated[int, typer.Option(help="Labelled frames in a batch.", rich_help_panel=SCHEDULE)] = 24,
-    unlabeled_batch_size: Annotated[
-        int | None, typer.Option(help="Unlabelled frames in a batch (default: as many).", rich_help_panel=SCHEDULE)
-    ] = None,
-    learning_rate: Annotated[float, typer.Option(help="At the start of the cosine.", rich_help_panel=SCHEDULE)] = 1e-4,
-    final_learning_rate: Annotated[float, typer.Option(help="At its end.", rich_help_panel=SCHEDULE)] = 1e-5,
-    dice_weight: Annotated[
-        float, typer.Option(help="Weight of a soft Dice loss; 0 is the paper's.", rich_help_panel=SCHEDULE)
-    ] = 1.0,
-    dice_over: Annotated[
-        Literal["batch", "frame"],
-        typer.Option(help="Take it over the batch, or over each frame with a lesion.", rich_help_panel=SCHEDULE),
-    ] = "batch",
-    empty_share: Annotated[
-        float | None,
-        typer.Option(help="Share of each batch without a lesion (default: as they come).", rich_help_panel=SCHEDULE),
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(help="Keep networks averaged over the steps, with this decay: 0.998.", rich_help_panel=SCHEDULE),
-    ] = None,
-    views: Annotated[
-        Literal["paper", "wide"],
-        typer.Option(
-            help="Views of labelled frames: the paper's, or wide ones for other hospitals.", rich_help_panel=SCHEDULE
-        ),
-    ] = "paper",
-    color_jitter: Annotated[
-        float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
-    ] = 0.0,
-    corrective: Annotated[
-        bool, typer.Option(help="Then train the network that repairs predictions in video.", rich_help_panel=SCHEDULE)
-    ] = True,
-    corrective_steps: Annotated[
-        int | None,
-        typer.Option(help="Steps of that (default: as many as before, at most 1000).", rich_help_panel=SCHEDULE),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random draw.", rich_help_panel=SCHEDULE)] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that read frames.", rich_help_panel=SCHEDULE)] = 0,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"],
-        typer.Option(help="Type that convolutions compute in; auto: bf16 where it is fast.", rich_help_panel=SCHEDULE),
-    ] = "fp32",
-    device: Annotated[
-        str, typer.Option(autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.", rich_help_panel=RUN)
-    ] = "auto",
-    tensorboard: Annotated[
-        bool, typer.Option(help="Write TensorBoard's event files too.", rich_help_panel=RUN)
-    ] = False,
+    data: DataOptions,
+    run: TrainRunOptions,
+    network: NetworkOptions,
+    method: MethodOptions,
+    schedule: ScheduleOptions,
 ) -> None:
     """Train two U-Nets that teach each other on frames without masks; write RUN/model.safetensors for `segment`.
 
@@ -298,23 +62,23 @@ def train(
 
     given = given_options(context)
     leads = os.environ.get("RANK", "0") == "0"
-    options = RunOptions(device=device, tensorboard=tensorboard)
-    if resume is not None:
+    options = RunOptions(device=run.device, tensorboard=run.tensorboard)
+    if run.resume is not None:
         check_alone(given, WITH_RESUME)
-        with TrainConsole(resume, quiet=not leads) as console:
+        with TrainConsole(run.resume, quiet=not leads) as console:
             path = resume_training(
-                resume,
+                run.resume,
                 places={name: given[name] for name in PLACES if name in given},
                 longer={name: value for name, value in _training(given).items() if name in LONGER},
                 options=options,
                 listener=console.listener,
             )
     else:
-        if out is None:
+        if run.out is None:
             raise UsageError("expected --out RUN or --resume RUN, found neither", hint="such as --out runs/first")
         sources, settings = _configs(given)
-        with TrainConsole(out, quiet=not leads) as console:
-            path = run_training(sources, settings, out, options=options, listener=console.listener)
+        with TrainConsole(run.out, quiet=not leads) as console:
+            path = run_training(sources, settings, run.out, options=options, listener=console.listener)
     if leads:
         typer.echo(path)
 

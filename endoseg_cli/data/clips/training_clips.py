@@ -1,4 +1,4 @@
-"""Short clips to learn from: stills under a moving camera, labelled sequences, phantom scenes, unlabelled video."""
+"""Short clips to learn from: stills under a moving camera, labelled sequences, unlabelled video."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from endoseg_cli.data.labels.mask_reader import read_label
 from endoseg_cli.data.sets.validation_split import natural_order
 from endoseg_cli.data.views.augment import random_generator
 from endoseg_cli.errors import InputError
-from endoseg_cli.phantom.dataset import clip_scene
-from endoseg_cli.phantom.picture.render import render
-from endoseg_cli.phantom.world.config import ClipConfig, PhantomConfig
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.pictures.images import read_image, read_mask
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
@@ -35,8 +32,6 @@ FLOW_STRIDE = 4
 """Flow between frames is kept at this part of the resolution."""
 SPEEDS = (0.15, 1.2)
 """How fast cameras over stills move, from nearly still to fast."""
-PHANTOM_SECONDS = 4.0
-"""Length of the phantom clip that a few consecutive frames are taken from."""
 Bytes = NDArray[np.uint8]
 Kind = TypeVar("Kind", np.uint8, np.bool_)
 
@@ -90,19 +85,6 @@ def still_clips(records: Sequence[LabeledRecord], count: int, shape: ClipShape, 
             flow=np.stack([_coarse(flow) for flow in steps]),
             interval=1.0,
         )
-
-
-def phantom_clips(count: int, shape: ClipShape) -> Iterator[RawClip]:
-    """Yield clips of rendered scenes, colon and ureter in turn, at 25 frames per second."""
-    for index in range(count):
-        config = PhantomConfig(scene=("colon", "ureter")[index % 2], size=shape.size, seed=shape.seed)
-        scene = clip_scene(config, ClipConfig(seconds=PHANTOM_SECONDS), index)
-        longest = PHANTOM_SECONDS - shape.frames / UNIT_RATE
-        begin = random_generator(shape.seed, index, 0, "phantom").uniform(0, max(longest, 0))
-        shown = [render(scene, shape.size, begin + place / UNIT_RATE) for place in range(shape.frames)]
-        frames = np.stack([frame.picture for frame in shown])
-        truth = np.stack([frame.mask > 0 for frame in shown])
-        yield RawClip(group=f"phantom {index}", frames=frames, truth=truth, flow=estimated_flow(frames), interval=1.0)
 
 
 def sequence_clips(

@@ -57,6 +57,7 @@ class Predictor:
         self._flips: tuple[tuple[int, ...], ...] = FLIPS if tta == "flips" else ((),)
         self.card: ModelCard = bundle.card
         self.presence = self.card.presence if presence is None else presence
+        self.network: NetworkChoice = "1" if network == "both" and len(bundle.networks) == 1 else network
         if not 0 <= self.presence < 1:
             raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
         self.device = resolve_device(device)

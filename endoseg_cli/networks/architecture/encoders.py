@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from torch import Tensor, nn
 
 from endoseg_cli.networks.architecture.efficientnet import EfficientNetLiteEncoder
-
-EncoderName = Literal[
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "mobilenet_v2",
-    "efficientnet_lite0",
-    "efficientnet_lite1",
-    "efficientnet_lite2",
-]
-ENCODER_NAMES: tuple[EncoderName, ...] = get_args(EncoderName)
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation of the input, RGB in [0, 1]."""

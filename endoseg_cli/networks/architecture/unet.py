@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.architecture.encoders import ENCODER_NAMES, EncoderName, build_encoder
+from endoseg_cli.networks.architecture.encoder_names import ENCODER_NAMES, EncoderName
+from endoseg_cli.networks.architecture.encoders import build_encoder
 
 STRIDE = 32
 """Every picture is padded to a multiple of this inside the network."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, UsageError, WeightsError
-from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.files.bundle import Bundle, ModelCard
 

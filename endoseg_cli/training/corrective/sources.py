@@ -11,7 +11,6 @@ from endoseg_cli.data.clips.training_clips import (
     ClipShape,
     RawClip,
     masks_of_video,
-    phantom_clips,
     sequence_clips,
     still_clips,
     video_clips,
@@ -23,6 +22,7 @@ from endoseg_cli.data.sets.validation_split import split_by_group
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.training.corrective.clips import Clip, FrozenNetworks, split_clips
 from endoseg_cli.training.corrective.config import CorrectiveSources, CorrectiveTrainConfig
+from endoseg_cli.training.corrective.phantom_clips import phantom_clips
 from endoseg_cli.training.corrective.trainer import CorrectiveData
 
 VALIDATION_CLIPS = 32

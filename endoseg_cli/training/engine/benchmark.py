@@ -14,7 +14,7 @@ from endoseg_cli.data.views.augment import random_generator
 from endoseg_cli.data.views.augment_config import CutMixConfig
 from endoseg_cli.data.views.cutmix import box_mask, paste_box, sample_cutmix_box
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.running.device import resolve_device
 from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.architecture.encoders import EncoderName
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNetConfig
 from endoseg_cli.networks.files.bundle import FieldOfViewMode
 from endoseg_cli.training.methods.objective import DiceOver

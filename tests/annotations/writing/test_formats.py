@@ -6,7 +6,8 @@ import pytest
 
 from endoseg_cli.annotations.writing.coco import CocoWriter
 from endoseg_cli.annotations.writing.cvat import CvatWriter
-from endoseg_cli.annotations.writing.formats import AnnotationConfig, AnnotationFormat, parse_format
+from endoseg_cli.annotations.writing.formats import AnnotationConfig, parse_format
+from endoseg_cli.annotations.writing.names import AnnotationFormat
 from endoseg_cli.errors import OutputError, UsageError
 from tests.annotations.drawn import disc, frame_of
 

@@ -12,7 +12,6 @@ from endoseg_cli.data.clips.camera_motion import known_flow, move_camera
 from endoseg_cli.data.clips.training_clips import (
     ClipShape,
     estimated_flow,
-    phantom_clips,
     sequence_clips,
     still_clips,
     video_clips,
@@ -104,12 +103,6 @@ def test_videos_give_clips_with_the_masks_beside_them(tmp_path: Path) -> None:
     (tmp_path / "alone.mp4").write_bytes(video.read_bytes())
     (without,) = video_clips([tmp_path / "alone.mp4"], 1, SHAPE)
     assert without.truth is None
-
-
-def test_the_phantom_gives_clips_of_both_scenes() -> None:
-    colon, ureter = phantom_clips(2, ClipShape(frames=3, size=(32, 32), seed=0))
-    assert colon.frames.shape == ureter.frames.shape == (3, 32, 32, 3)
-    assert colon.group != ureter.group and colon.truth is not None
 
 
 def bordered(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:

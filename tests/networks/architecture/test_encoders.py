@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from endoseg_cli.networks.architecture.encoders import ENCODER_NAMES, EncoderName, build_encoder
+from endoseg_cli.networks.architecture.encoder_names import ENCODER_NAMES, EncoderName
+from endoseg_cli.networks.architecture.encoders import build_encoder
 
 # Learned parameters of torchvision's classifiers (as its documentation lists them) without what a U-Net leaves out:
 # fc of the ResNets; features.18 (320 -> 1280, with BatchNorm) and the classifier of MobileNetV2.

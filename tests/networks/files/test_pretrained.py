@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from endoseg_cli.errors import MissingInputError, WeightsError
-from endoseg_cli.networks.architecture.encoders import EncoderName, build_encoder
+from endoseg_cli.networks.architecture.encoder_names import EncoderName
+from endoseg_cli.networks.architecture.encoders import build_encoder
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.pretrained import load_encoder_weights, load_network_weights
 from tests.networks.tiny import TINY, tiny_network
