@@ -1,4 +1,4 @@
-"""Fetch weights: the manifest, caches, folders from other machines, the Hugging Face Hub; nothing else uses the network.
+"""Fetch weights: the manifest, caches, folders from other machines, the Hugging Face Hub, which nothing else asks.
 
 May import networks.
 """

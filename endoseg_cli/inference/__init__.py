@@ -1,4 +1,4 @@
-"""From frames to masks, overlays and tables: a job of many inputs, videos and stills, reading, predicting and writing at once.
+"""From frames to masks, overlays and tables: jobs of many inputs, videos and stills; reading and writing go on at once.
 
 Inputs, prediction, refinement, writing and suggestions have rooms of their own, which this one imports.
 """
