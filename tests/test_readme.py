@@ -29,6 +29,18 @@ OUTPUTS = (
     *("--contact-sheet", "--per-frame"),
 )
 SMALL_NETWORK = ("--encoder", "mobilenet_v2", "--size", "32")
+SMALL_FROM_MODEL = (
+    "--batch-size",
+    "2",
+    "--max-steps",
+    "1",
+    "--settle-frames",
+    "2",
+    "--no-corrective",
+    "--device",
+    "cpu",
+)
+"""Training that starts from a model has its networks."""
 SMALL: dict[str, tuple[str, ...]] = {
     "segment": ("--device", "cpu", "--network", "1", "--threshold", "1e-6"),  # so that there are lesions to correct
     "check": (),
@@ -90,7 +102,8 @@ def run_command(command: Command, endoseg: Endoseg, hub: HubServer, home: Path) 
             assert (home / ".bash_completions" / "endoseg.sh").is_file()
         case ("endoseg", name, *rest) if name in SMALL:
             mirror = ("--endpoint", hub.url) if "--endpoint" in rest else ()
-            run = endoseg(name, *rest, *SMALL[name], *mirror)
+            small = SMALL_FROM_MODEL if name == "train" and "--weights" in rest else SMALL[name]
+            run = endoseg(name, *rest, *small, *mirror)
             assert run.code == 0, f"{command.words}\n{run.stderr}"
             written = {option: value for option in OUTPUTS if (value := command.value(option)) is not None}
             missing = [option for option, value in written.items() if not Path(value).exists()]
