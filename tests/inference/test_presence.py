@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.predict.predictor import Predictor, demand_presence
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.networks.running.presence import demand_presence
 from tests.networks.tiny import tiny_bundle
 
 

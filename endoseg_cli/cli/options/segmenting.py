@@ -173,7 +173,7 @@ class FrameOptions:
         typer.Option(
             "--refine",
             help="Correct video masks by the frames around: where one comes or goes for less than 0.2 s, all, or none."
-            " auto is flagged with a model that can, else off.",
+            " all may lose on footage that nothing is wrong with. auto is flagged with a model that can, else off.",
             rich_help_panel=FRAMES,
         ),
     ] = "auto"

@@ -357,6 +357,9 @@ class CorrectiveDataOptions:
         Path | None,
         typer.Option(help="Stills with masks to validate on (default: a tenth of all).", rich_help_panel=DATA),
     ] = None
+    val_phantom: Annotated[
+        int, typer.Option(help="Clips to render and validate on alone, instead of --val.", rich_help_panel=DATA)
+    ] = 0
     frames_per_second: Annotated[
         float, typer.Option(help="Frame rate of sequences of pictures.", rich_help_panel=DATA)
     ] = 25.0

@@ -30,18 +30,36 @@ class MovedStill:
 
 
 def move_camera(
-    image: Bytes, mask: NDArray[np.bool_], *, frames: int, size: tuple[int, int], speed: float, rng: np.random.Generator
+    image: Bytes,
+    mask: NDArray[np.bool_],
+    *,
+    frames: int,
+    size: tuple[int, int],
+    speed: float,
+    rng: np.random.Generator,
+    shifts: Floats | None = None,
 ) -> MovedStill:
     """Return a clip of `frames` views (H, W) = `size` of a still (h, w, 3) and its mask (h, w).
 
     The camera shifts, turns, zooms and tilts along smooth paths, `speed` times a usual motion; frames may be blurred by
     motion or defocus, the light changes, and highlights or bubbles pass. Beyond its border the still is mirrored.
+    `shifts` (N, 2), in parts of the view's side, come on top.
     """
     homographies = _path(image.shape[:2], size, frames, speed, rng)
+    if shifts is not None:
+        homographies = np.stack(
+            [_shifted(matrix, shift, size) for matrix, shift in zip(homographies, shifts, strict=True)]
+        )
     pictures = [_view(image, matrix, size, cv2.INTER_LINEAR) for matrix in homographies]
     plain = mask.view(np.uint8) * np.uint8(255)
     masks = [_view(plain, matrix, size, cv2.INTER_LINEAR) > 127 for matrix in homographies]
     return MovedStill(frames=disturb(np.stack(pictures), rng), masks=np.stack(masks), homographies=homographies)
+
+
+def _shifted(homography: Floats, shift: Floats, size: tuple[int, int]) -> Floats:
+    """Return a view (3, 3) moved in its own plane by parts of its side."""
+    moved: Floats = homography @ np.array([[1, 0, shift[0] * size[1]], [0, 1, shift[1] * size[0]], [0, 0, 1]])
+    return moved
 
 
 def known_flow(first: Floats, second: Floats, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.clips.camera_motion import known_flow, move_camera
+from endoseg_cli.data.clips.coming_and_going import FRONT_SHARE, draw_shifts, pass_in_front
 from endoseg_cli.data.labels.layout import LabeledRecord
 from endoseg_cli.data.labels.mask_reader import read_label
 from endoseg_cli.data.sets.validation_split import natural_order
@@ -48,6 +49,8 @@ class ClipShape:
     """Seed of what is drawn."""
     crop: bool = False
     """Whether frames and masks are cropped to the endoscope's picture before they are resized."""
+    eventful: bool = False
+    """Whether cameras over stills also turn away and jolt, and folds and instruments pass in front."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +79,24 @@ def still_clips(records: Sequence[LabeledRecord], count: int, shape: ClipShape, 
         if shape.crop:
             box = find_field_of_view(image)
             image, mask = box.crop(image), box.crop(mask)
-        moved = move_camera(image, mask, frames=shape.frames, size=shape.size, speed=rng.uniform(*SPEEDS), rng=rng)
+        events = random_generator(shape.seed, index, 0, f"events-{stream}")
+        moved = move_camera(
+            image,
+            mask,
+            frames=shape.frames,
+            size=shape.size,
+            speed=rng.uniform(*SPEEDS),
+            rng=rng,
+            shifts=draw_shifts(shape.frames, events) if shape.eventful else None,
+        )
+        frames, truth = moved.frames, moved.masks
+        if shape.eventful and events.random() < FRONT_SHARE:
+            frames, truth = pass_in_front(frames, truth, events)
         steps = [known_flow(*pair, shape.size) for pair in pairwise(moved.homographies)]
         yield RawClip(
             group=record.group or record.name,
-            frames=moved.frames,
-            truth=moved.masks,
+            frames=frames,
+            truth=truth,
             flow=np.stack([_coarse(flow) for flow in steps]),
             interval=1.0,
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 from endoseg_cli.errors import DeviceError
 from endoseg_cli.inference.predict.predictor import Pixels, Probability
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD
+from endoseg_cli.networks.running.presence import demand_presence
 
 Features = TypeVar("Features")
 
@@ -45,11 +46,18 @@ class Corrector(Generic[Features]):
     """A corrective network, ready to correct on a device; raises DeviceError where memory or precision fall short."""
 
     def __init__(
-        self, network: WindowNetwork[Features], *, window: int, device: torch.device, dtype: torch.dtype = torch.float32
+        self,
+        network: WindowNetwork[Features],
+        *,
+        window: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        presence: float = 0.0,
     ) -> None:
+        """`presence` is demanded of corrected regions too: neighbours must not bring back what was taken back."""
         assert window % 2 == 1, "a window has a centre"
         self.window = window
-        self._network, self._device, self._dtype = network, device, dtype
+        self._network, self._device, self._dtype, self._presence = network, device, dtype, presence
         self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
 
@@ -80,7 +88,8 @@ class Corrector(Generic[Features]):
                 f"the corrective network gives numbers that are not finite on {self._device} in {self._dtype}",
                 hint="use --precision fp32, or --refine off",
             )
-        return probability
+        found: NDArray[np.float32] = demand_presence(probability[None], self._presence)[0]
+        return found
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32)

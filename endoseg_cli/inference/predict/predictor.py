@@ -18,6 +18,7 @@ from endoseg_cli.networks.files.bundle import Bundle, ModelCard
 from endoseg_cli.networks.running.device import Precision, default_batch_size, resolve_device, resolve_precision
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.presence import demand_presence
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -32,8 +33,6 @@ FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
 LARGEST_BATCH = 4096
 """More frames together are a mistake that would exhaust the memory."""
-SURE_ENOUGH = 0.5
-"""Where a lesion is more likely than not."""
 
 
 class Predictor:
@@ -180,28 +179,6 @@ class Predictor:
                 hint="close other programs on it, or use --device cpu",
             ) from error
         self.batch_size = tried // 2
-
-
-def demand_presence(probability: Probability, presence: float) -> Probability:
-    """Return probabilities (N, C, h, w) in which each region above 0.5 peaks at `presence` or more.
-
-    A region that nowhere does is scaled so that its peak is 0.5, at which it is drawn only if a lower threshold asks
-    for it. Networks that find more lesions also take more folds for one, but are seldom as sure of those.
-    """
-    if presence <= SURE_ENOUGH:
-        return probability
-    demanding = probability.copy()
-    for plane in demanding.reshape(-1, *demanding.shape[2:]):
-        above = (plane > SURE_ENOUGH).astype(np.uint8)
-        if not above.any():
-            continue
-        count, labels = cv2.connectedComponents(above, connectivity=8)
-        for label in range(1, count):
-            region = labels == label
-            peak = plane[region].max()
-            if peak < presence:
-                plane[region] *= SURE_ENOUGH / peak
-    return demanding
 
 
 def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:

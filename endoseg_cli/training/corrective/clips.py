@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from endoseg_cli.data.clips.degrade import DEGRADATIONS, degrade
 from endoseg_cli.data.clips.training_clips import RawClip
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import ModelCard
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.presence import demand_presence
 
+Maps = NDArray[np.float32]  # (N, H, W)
 AGREEMENT = 0.85
 """Dice between the two networks' masks from which a frame without a mask is trusted."""
 CERTAIN = 0.35
 """Mean uncertainty of a trusted frame's foreground at most, in nats."""
 UNCERTAIN_PIXEL = 0.5
 """Pixels of a trusted frame whose uncertainty is above this teach nothing, in nats."""
+TWINS = 3
+"""Frames in the middle of a clip that get a degraded twin."""
+STRENGTHS = (0.3, 0.5, 0.75, 1.0)
+"""How badly a picture is degraded, in turn, until the networks fail on it."""
+FAILED = 0.6
+"""Dice with what they said of the good picture below which networks have failed on its twin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """A frame of a clip whose picture was degraded until the networks failed on it."""
+
+    frame: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
+    probability: NDArray[np.float16]
+    """(H, W)."""
+    uncertainty: NDArray[np.float16]
+    """(H, W), in nats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +67,10 @@ class Clip:
     """Time between consecutive frames in units of 1/25 s."""
     group: str
     """Where it comes from."""
+    agreed: tuple[int, ...] = ()
+    """Frames that the networks agree on surely, whether or not there is a mask."""
+    twins: Mapping[int, Twin] = field(default_factory=dict)
+    """Degraded twins of some of the agreed frames."""
 
 
 class FrozenNetworks:
@@ -59,6 +84,7 @@ class FrozenNetworks:
         self._mean = torch.tensor(card.mean, device=device).view(3, 1, 1) * 255
         self._std = torch.tensor(card.std, device=device).view(3, 1, 1) * 255
         self._device = device
+        self._presence = card.presence
         self.crop = card.field_of_view == "auto"
         """Whether the networks take the endoscope's picture cropped out of the frame."""
 
@@ -66,19 +92,18 @@ class FrozenNetworks:
         """Return uint8 pictures (..., 3, H, W) as the networks take them, on the device."""
         return (images.to(self._device).float() - self._mean) / self._std
 
-    def add_predictions(self, clip: RawClip) -> Clip:
-        """Return a clip with what the networks say of it; without masks, its truth is what they agree on surely."""
-        pictures = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
-        images = self.normalise(pictures).to(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            logits = [network(image[None]) for network in self._networks for image in images]
-        count = len(images)
-        each = [torch.cat(logits[start : start + count]) for start in range(0, len(logits), count)]
-        probability, uncertainty = (maps[:, 0].cpu().numpy() for maps in combine(each))
+    def add_predictions(self, clip: RawClip, twins: np.random.Generator | None = None) -> Clip:
+        """Return a clip with what the networks say of it; without masks, its truth is what they agree on surely.
+
+        `twins` draws how the middle frames are degraded until the networks fail on them; no twins without it.
+        """
+        probability, uncertainty, masks = self._predict(clip.frames)
+        agreed = _trusted_frames(masks, uncertainty)
         truth, known = clip.truth, np.ones(probability.shape, np.bool_)
         if truth is None:
             truth, known = probability > 0.5, uncertainty <= UNCERTAIN_PIXEL
-            known &= _trusted_frames([maps[:, 0].cpu().numpy() > 0 for maps in each], uncertainty)[:, None, None]
+            known &= agreed[:, None, None]
+        made = {} if twins is None else self._make_twins(clip.frames, probability, agreed, twins)
         return Clip(
             frames=clip.frames,
             truth=truth,
@@ -89,7 +114,49 @@ class FrozenNetworks:
             flow=clip.flow,
             interval=clip.interval,
             group=clip.group,
+            agreed=tuple(np.flatnonzero(agreed).tolist()),
+            twins=made,
         )
+
+    def _predict(self, frames: NDArray[np.uint8]) -> tuple[Maps, Maps, list[NDArray[np.bool_]]]:
+        """Return probability (presence demanded, as `segment` does) and uncertainty (N, H, W), and each one's masks."""
+        pictures = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+        images = self.normalise(pictures).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            each = [torch.cat([network(image[None]) for image in images]) for network in self._networks]
+        probability, uncertainty = (maps.cpu().numpy() for maps in combine(each))
+        masks = [maps[:, 0].cpu().numpy() > 0 for maps in each]
+        return demand_presence(probability, self._presence)[:, 0], uncertainty[:, 0], masks
+
+    def _make_twins(
+        self, frames: NDArray[np.uint8], said: Maps, agreed: NDArray[np.bool_], rng: np.random.Generator
+    ) -> dict[int, Twin]:
+        """Return twins of the middle frames that are agreed on, where some degradation makes the networks fail."""
+        first = (len(frames) - TWINS) // 2
+        left = [index for index in range(max(first, 0), min(first + TWINS, len(frames))) if agreed[index]]
+        kind, draws = DEGRADATIONS[int(rng.integers(len(DEGRADATIONS)))], int(rng.integers(2**31))
+        twins: dict[int, Twin] = {}
+        # networks seldom find in a bad picture what they do not see in the good one: one try is enough there
+        for strength in STRENGTHS if (said[left] > 0.5).any() else STRENGTHS[-1:]:
+            if not left:
+                break
+            worse = np.stack([degrade(frames[index], kind, strength, np.random.default_rng(draws)) for index in left])
+            probability, uncertainty, _ = self._predict(worse)
+            for place, index in enumerate(left):
+                if _dice(probability[place] > 0.5, said[index] > 0.5) < FAILED:
+                    twins[index] = Twin(
+                        frame=worse[place],
+                        probability=probability[place].astype(np.float16),
+                        uncertainty=uncertainty[place].astype(np.float16),
+                    )
+            left = [index for index in left if index not in twins]
+        return twins
+
+
+def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the Dice of two masks; two empty ones are the same."""
+    total = int(first.sum() + second.sum())
+    return 2 * int((first & second).sum()) / total if total else 1.0
 
 
 def _trusted_frames(masks: Sequence[NDArray[np.bool_]], uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -27,14 +27,22 @@ class CorrectiveSources:
     """Number of clips to render."""
     val: Path | None = None
     """Stills with masks to validate on; a tenth of all clips is set aside if None."""
+    val_phantom: int = 0
+    """Clips to render and validate on alone: they come from another generator than clips of stills."""
     frames_per_second: float = 25.0
     """Frame rate of sequences of pictures; videos know theirs."""
 
     def __post_init__(self) -> None:
         if not (self.labeled or self.sequences or self.unlabeled or self.phantom):
             raise UsageError("expected --labeled, --sequences, --unlabeled or --phantom, found none of them")
-        if self.phantom < 0:
-            raise UsageError(f"--phantom must be at least 0, found {self.phantom}")
+        for name in ("phantom", "val_phantom"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 0, found {getattr(self, name)}")
+        if self.val_phantom and (self.val or self.phantom):
+            raise UsageError(
+                "--val-phantom validates on rendered clips alone, found --val or --phantom besides",
+                hint="leave one of them out",
+            )
         if not self.frames_per_second > 0:
             raise UsageError(f"--frames-per-second: expected a positive number, found {self.frames_per_second}")
 

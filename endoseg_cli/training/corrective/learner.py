@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD
 from endoseg_cli.training.corrective.clips import FrozenNetworks
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.loss import consistency_loss, corrective_loss
@@ -38,7 +39,8 @@ class CorrectiveLearner:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self._frozen = frozen
+        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
+        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
 
     def compute_gradients(self, batch: WindowBatch) -> dict[str, float]:
         """Leave the gradients of a batch in the network; return every term of the loss."""
@@ -50,7 +52,7 @@ class CorrectiveLearner:
                 corrective_loss(now, truth[:, 0], known[:, 0]) + corrective_loss(following, truth[:, 1], known[:, 1])
             )
             / 2,
-            "consistency": consistency_loss(now, following, batch.flow.to(self.device)),
+            "consistency": consistency_loss(now, following, batch.flow.to(self.device), truth),
         }
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(terms["segmentation"] + self.config.consistency_weight * terms["consistency"])
@@ -61,7 +63,8 @@ class CorrectiveLearner:
 
     def correct(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         """Return corrected logits (B, 1, H, W) of the batch's corrected frame and of the next one."""
-        images = self._frozen.normalise(batch.images)
+        # as the corrector does, whatever normalisation the segmentation networks have
+        images = (batch.images.to(self.device).float() - self._mean) / self._std
         window = self.network.encode_window(
             images, batch.probability.to(self.device), batch.uncertainty.to(self.device)
         )

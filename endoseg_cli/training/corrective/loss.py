@@ -11,6 +11,9 @@ from endoseg_cli.data.clips.training_clips import FLOW_STRIDE
 SMOOTH_SHARE = 0.002
 """Added to both sides of the soft Dice, as a share of the pixels, so that an empty frame is no 0 / 0."""
 
+COMES_OR_GOES = 0.5
+"""Difference of the aligned truth from one frame to the next beyond which it is not asked to stay."""
+
 
 def corrective_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Return binary cross-entropy plus soft Dice loss of corrected logits against the truth, a scalar.
@@ -24,13 +27,16 @@ def corrective_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return cross_entropy + (1 - (2 * common + smooth) / (total + smooth)).mean()
 
 
-def consistency_loss(now: Tensor, following: Tensor, flow: Tensor) -> Tensor:
+def consistency_loss(now: Tensor, following: Tensor, flow: Tensor, truth: Tensor | None = None) -> Tensor:
     """Return the mean squared difference of two consecutive outputs' probabilities after alignment, a scalar.
 
     `now` and `following` are logits (B, C, H, W), `flow` (B, 2, h, w) says where each pixel of the one lies in the
-    other, minus where it is, in pixels of the logits, x first. Pixels that left the frame do not count.
+    other, minus where it is, in pixels of the logits, x first. Pixels that left the frame do not count, nor, given the
+    `truth` (B, 2, C, H, W) of both, those where it comes or goes itself: behind a fold, or out of the view.
     """
     aligned, inside = align(torch.sigmoid(following), flow)
+    if truth is not None:
+        inside = inside * ((align(truth[:, 1], flow)[0] - truth[:, 0]).abs() <= COMES_OR_GOES)
     difference = (torch.sigmoid(now) - aligned).square() * inside
     return difference.sum() / inside.expand_as(difference).sum().clamp(min=1)
 

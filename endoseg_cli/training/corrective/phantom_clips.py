@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,10 +16,10 @@ PHANTOM_SECONDS = 4.0
 """Length of the phantom clip that a few consecutive frames are taken from."""
 
 
-def phantom_clips(count: int, shape: ClipShape) -> Iterator[RawClip]:
-    """Yield clips of rendered scenes, colon and ureter in turn, at 25 frames per second."""
+def phantom_clips(count: int, shape: ClipShape, scenes: Sequence[str] = ("colon", "ureter")) -> Iterator[RawClip]:
+    """Yield clips of rendered scenes, in turn, at 25 frames per second."""
     for index in range(count):
-        config = PhantomConfig(scene=("colon", "ureter")[index % 2], size=shape.size, seed=shape.seed)
+        config = PhantomConfig(scene=scenes[index % len(scenes)], size=shape.size, seed=shape.seed)
         scene = clip_scene(config, ClipConfig(seconds=PHANTOM_SECONDS), index)
         longest = PHANTOM_SECONDS - shape.frames / UNIT_RATE
         begin = random_generator(shape.seed, index, 0, "phantom").uniform(0, max(longest, 0))

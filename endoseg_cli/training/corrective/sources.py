@@ -19,6 +19,7 @@ from endoseg_cli.data.labels.faults import Fault, raise_faults
 from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord, find_videos, scan_labeled
 from endoseg_cli.data.sets.sources import DataSources
 from endoseg_cli.data.sets.validation_split import split_by_group
+from endoseg_cli.data.views.augment import random_generator
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.training.corrective.clips import Clip, FrozenNetworks, split_clips
 from endoseg_cli.training.corrective.config import CorrectiveSources, CorrectiveTrainConfig
@@ -47,6 +48,8 @@ class ClipSources:
     """Videos without masks."""
     phantom: int = 0
     """Clips to render."""
+    val_phantom: int = 0
+    """Clips to render and validate on alone."""
     frames_per_second: float = 25.0
     """Frame rate of the sequences."""
 
@@ -81,7 +84,7 @@ def gather_clip_sources(sources: CorrectiveSources, seed: int) -> ClipSources:
         listed = ", ".join(map(str, sources.unlabeled))
         faults.append(Fault(kind="missing", path=sources.unlabeled[0], message=f"expected videos in {listed}"))
     raise_faults(faults)
-    if stills and not val:
+    if stills and not val and not sources.val_phantom:
         if len(stills) < 2:
             raise UsageError("expected two or more labelled stills, found 1", hint="one is needed to validate on")
         train, held = split_by_group(stills, HELD_OUT, seed)
@@ -93,6 +96,7 @@ def gather_clip_sources(sources: CorrectiveSources, seed: int) -> ClipSources:
         labeled_videos=tuple(video for found in videos.values() for video in found),
         videos=unlabeled,
         phantom=sources.phantom,
+        val_phantom=sources.val_phantom,
         frames_per_second=sources.frames_per_second,
     )
 
@@ -112,7 +116,10 @@ def make_clips(
     shape = ClipShape(frames=config.clip_frames, size=size, seed=config.seed, crop=frozen.crop)
 
     def predict(what: str, raw: Iterator[RawClip]) -> list[Clip]:
-        clips = [frozen.add_predictions(clip) for clip in raw]
+        clips = [
+            frozen.add_predictions(clip, random_generator(config.seed, number, 0, f"twins {what}"))
+            for number, clip in enumerate(raw)
+        ]
         trusted = [clip for clip in clips if clip.trusted]
         tell(f"{len(trusted)} clips of {what}" + (f", {len(clips) - len(trusted)} not trusted" if clips else ""))
         return trusted
@@ -121,16 +128,22 @@ def make_clips(
     validation: list[Clip] = []
     if config.max_time is not None and sources.stills:
         began = time.monotonic()
-        frozen.add_predictions(next(iter(still_clips(sources.stills, 1, shape, "training"))))
+        trial = next(iter(still_clips(sources.stills, 1, shape, "training")))
+        frozen.add_predictions(trial, random_generator(config.seed, 0, 0, "twins"))
         fitting = round(config.max_time * CLIP_SHARE / (time.monotonic() - began))
         config = replace(config, clips=min(config.clips, max(fitting, FEWEST_CLIPS)))
     if sources.stills:
-        training += predict("labelled stills", still_clips(sources.stills, config.clips, shape, "training"))
+        eventful = replace(shape, eventful=True)
+        training += predict("labelled stills", still_clips(sources.stills, config.clips, eventful, "training"))
     if sources.val:
         count = min(len(sources.val), max(config.clips // 4, 1), VALIDATION_CLIPS)
         validation += predict("validation stills", still_clips(sources.val, count, shape, "validation"))
+    if sources.val_phantom:
+        rendered = phantom_clips(sources.val_phantom, replace(shape, seed=config.seed + 1), scenes=("colon",))
+        validation += predict("the phantom to validate on", rendered)
     for what, raw in _moving(sources, config, shape):
-        first, held = split_clips(predict(what, raw), HELD_OUT)
+        clips = predict(what, raw)
+        first, held = (clips, []) if sources.val_phantom else split_clips(clips, HELD_OUT)
         # pseudo-labels judge the correction only where there is nothing better
         pseudo = what == UNLABELED and validation
         training += [*first, *held] if pseudo else first

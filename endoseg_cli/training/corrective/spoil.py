@@ -22,6 +22,8 @@ UNTOUCHED_SHARE = 0.35
 """Share of the windows that are left alone, so that what is right is kept."""
 TRUTH_SHARE = 0.15
 """Share of the windows whose predictions are made from the truth before they are spoiled."""
+PERSISTENT_SHARE = 0.1
+"""Share of the windows without a lesion in which one is invented in all frames: nothing around it contradicts."""
 CENTRE_SHARE = 0.65
 """Share of the failures that hit the corrected frame; the others hit neighbours alone."""
 CHANGED = 0.02
@@ -48,8 +50,22 @@ def spoil_window(said: Predictions, truth: NDArray[np.bool_], centre: int, rng: 
         said = from_truth(truth, rng)
     if rng.random() < UNTOUCHED_SHARE or len(truth) < 2:
         return said
+    if not truth.any() and rng.random() < PERSISTENT_SHARE:
+        return persist(said, rng)
     failure = FAILURES[int(rng.choice(len(FAILURES), p=LIKELY))]
     return apply_failure(said, failure, draw_frames(len(truth), centre, rng), rng)
+
+
+def persist(said: Predictions, rng: np.random.Generator) -> Predictions:
+    """Return predictions with a lesion invented in all frames, drifting and of changing strength, as on a fold."""
+    blob, drift = _blob(said.probability.shape[1:], rng), rng.normal(0, 0.02, 2) * said.probability.shape[1]
+    size = (blob.shape[1], blob.shape[0])
+    changed = said.probability.copy()
+    for index in range(len(changed)):
+        move = np.array([[1, 0, index * drift[0]], [0, 1, index * drift[1]]])
+        moved = np.asarray(cv2.warpAffine(blob, move, size), np.float32) * np.float32(rng.uniform(0.75, 1))
+        changed[index] = np.maximum(changed[index], moved)
+    return Predictions(probability=changed, uncertainty=_uncertainty(said, changed, rng))
 
 
 def draw_frames(count: int, centre: int, rng: np.random.Generator) -> range:

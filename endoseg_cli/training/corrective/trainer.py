@@ -112,9 +112,9 @@ class CorrectiveTrainer:
     def validate(self) -> None:
         """Score the network, keep its weights if they are the best so far, and write a checkpoint."""
         scores = validate_corrective(self.learner, self.untouched, self.spoiled)
-        improved = scores.gain > self.best
+        improved = scores.choice > self.best
         if improved:
-            self.best = scores.gain
+            self.best = scores.choice
             self._write(BEST, {"network": self.learner.network.state_dict(), "step": self.step, "scores": vars(scores)})
         means = self.means.means()
         self.means.clear()

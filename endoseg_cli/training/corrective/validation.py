@@ -12,6 +12,9 @@ from endoseg_cli.evaluation.frames.metrics import score_frame
 from endoseg_cli.training.corrective.learner import CorrectiveLearner
 from endoseg_cli.training.corrective.windows import WindowBatch
 
+MOST_LOST = 0.002
+"""Dice that untouched windows may lose at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectiveScores:
@@ -31,6 +34,15 @@ class CorrectiveScores:
         """How much both kinds of windows gain on average; above 0 the correction does more good than harm."""
         gained = self.spoiled_after - self.spoiled_before + self.untouched_after - self.untouched_before
         return gained / 2
+
+    @property
+    def choice(self) -> float:
+        """What the best state has most of: repair of spoiled windows, among states that do (almost) no harm.
+
+        A state that takes more than MOST_LOST from untouched windows is below every state that does not.
+        """
+        lost = self.untouched_before - self.untouched_after
+        return self.spoiled_after - self.spoiled_before if lost <= MOST_LOST else -1 - lost
 
 
 def validate_corrective(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,17 @@ from torch import Tensor
 
 from endoseg_cli.data.views.augment import random_generator
 from endoseg_cli.data.views.datasets import draw_order, share_of
-from endoseg_cli.training.corrective.clips import Clip
+from endoseg_cli.training.corrective.clips import UNCERTAIN_PIXEL, Clip
 from endoseg_cli.training.corrective.loss import follow
 from endoseg_cli.training.corrective.spoil import FAILURES, Predictions, apply_failure, draw_frames, spoil_window
 
 FULL_SHARE, CAUSAL_SHARE = 0.7, 0.15
 """Share of the steps whose windows are whole, and of those without later frames; the others begin a clip."""
+
+
+TWIN_SHARE, CALM_SHARE = 0.3, 0.25
+"""Share of the windows whose corrected picture is degraded until the networks fail, and of those that are left as they
+are; in both the truth is what both networks agree on in the whole undegraded window. The others keep their masks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,7 @@ class Windows:
         for walk, index in share_of(keys, share):
             rng = random_generator(self._seed, walk, index, "window")
             clip = self._clips[index]
-            chosen = _places(clip, pattern, rng)
-            said = spoil_window(_said(clip, chosen), clip.truth[chosen], pattern.places.index(0), rng)
-            rows.append(_mirrored(_row(clip, chosen, said, pattern), rng))
+            rows.append(_mirrored(_draw_row(clip, pattern, rng), rng))
         return _stack(rows, pattern, [self._clips[index].interval for _, index in share_of(keys, share)])
 
 
@@ -110,8 +113,13 @@ def validation_windows(clips: Sequence[Clip], window: int, *, spoiled: bool, see
     batches = []
     for number, clip in enumerate(clips):
         rng = random_generator(seed, 0, number, "validation")
-        chosen = _places(clip, pattern, rng)
+        middle = _agreed_centres(clip, pattern) & set(clip.twins) if number % 2 else set()
+        chosen = _places(clip, pattern, rng, middle)
         said = _said(clip, chosen)
+        if spoiled and middle:
+            row = _with_twin(_row(clip, chosen, said, pattern), clip, chosen, half)
+            batches.append(_stack([row], pattern, [clip.interval]))
+            continue
         if spoiled:
             frames = draw_frames(len(chosen), half, rng)
             frames = frames if half in frames else range(half, half + 1)
@@ -123,11 +131,52 @@ def validation_windows(clips: Sequence[Clip], window: int, *, spoiled: bool, see
 Row = dict[str, NDArray[np.generic]]
 
 
-def _places(clip: Clip, pattern: Pattern, rng: np.random.Generator) -> list[int]:
-    """Return frames of the clip for the pattern's places, the corrected one with a known truth if there is any."""
+def _draw_row(clip: Clip, pattern: Pattern, rng: np.random.Generator) -> Row:
+    """Return a window of a clip: with a degraded picture, calm, or with its masks for truth and perhaps spoiled."""
+    chance, agreed = rng.random(), _agreed_centres(clip, pattern)
+    centre = pattern.places.index(0)
+    degraded = chance < TWIN_SHARE and bool(agreed & set(clip.twins))
+    if degraded or (chance < TWIN_SHARE + CALM_SHARE and agreed):
+        chosen = _places(clip, pattern, rng, agreed & set(clip.twins) if degraded else agreed)
+        row = _with_agreement(_row(clip, chosen, _said(clip, chosen), pattern), clip, chosen, pattern)
+        return _with_twin(row, clip, chosen, centre) if degraded else row
+    chosen = _places(clip, pattern, rng)
+    said = spoil_window(_said(clip, chosen), clip.truth[chosen], centre, rng)
+    return _row(clip, chosen, said, pattern)
+
+
+def _fitting(clip: Clip, pattern: Pattern) -> range:
     before, after = -pattern.places[0] * pattern.stride, pattern.places[-1] * pattern.stride
-    fits = range(before, len(clip.frames) - after)
-    centres = [centre for centre in fits if centre in clip.trusted] or list(fits)
+    return range(before, len(clip.frames) - after)
+
+
+def _agreed_centres(clip: Clip, pattern: Pattern) -> set[int]:
+    """Return which frames can be corrected in a window that the networks agree on in all its frames."""
+    agreed, steps = set(clip.agreed), [place * pattern.stride for place in pattern.places]
+    return {centre for centre in _fitting(clip, pattern) if all(centre + step in agreed for step in steps)}
+
+
+def _with_agreement(row: Row, clip: Clip, chosen: list[int], pattern: Pattern) -> Row:
+    """Return a row whose truth is what the networks say of the pictures as they are."""
+    pair = [chosen[pattern.places.index(0)], chosen[pattern.places.index(1)]]
+    truth, known = clip.probability[pair] > 0.5, clip.uncertainty[pair] <= UNCERTAIN_PIXEL
+    return {**row, "truth": truth[:, None].astype(np.float32), "known": known[:, None].astype(np.float32)}
+
+
+def _with_twin(row: Row, clip: Clip, chosen: list[int], centre: int) -> Row:
+    """Return a row whose corrected picture is the degraded twin, with what the networks say of it."""
+    twin = clip.twins[chosen[centre]]
+    changed = {name: row[name].copy() for name in ("images", "probability", "uncertainty")}
+    changed["images"][centre] = twin.frame.transpose(2, 0, 1)
+    changed["probability"][centre, 0] = twin.probability
+    changed["uncertainty"][centre, 0] = twin.uncertainty
+    return {**row, **changed}
+
+
+def _places(clip: Clip, pattern: Pattern, rng: np.random.Generator, among: Set[int] = frozenset()) -> list[int]:
+    """Return frames of the clip for the pattern's places; the corrected one is of `among`, or else its truth known."""
+    fits = _fitting(clip, pattern)
+    centres = sorted(among) or [centre for centre in fits if centre in clip.trusted] or list(fits)
     centre = centres[int(rng.integers(len(centres)))]
     return [centre + place * pattern.stride for place in pattern.places]
 

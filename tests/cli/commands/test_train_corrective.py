@@ -80,6 +80,17 @@ def test_the_clips_can_be_predicted_by_another_model(data: tuple[str, ...], tmp_
     assert all(torch.equal(*pair) for pair in zip(*(n.state_dict().values() for n in networks), strict=True))
 
 
+def test_rendered_clips_alone_choose_the_state(data: tuple[str, ...], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    small = ("--clips", "3", "--batch-size", "2", "--max-steps", "1")
+    invoke("train-corrective", *data, *small, "--val-phantom", "2", "--out", str(out))
+    assert load_bundle(out / "model.safetensors").card.scores["corrective_dice_on_clips"]["clips"] == 2
+    for other in (("--val", data[3]), ("--phantom", "2")):
+        error = error_of(*data, *other, "--val-phantom", "2", "--out", str(tmp_path / "a"))
+        assert isinstance(error, UsageError) and "rendered clips alone" in error.message
+    assert "--val-phantom must be" in error_of(*data, "--val-phantom", "-1", "--out", str(tmp_path / "a")).message
+
+
 def test_wrong_use_is_told(data: tuple[str, ...], tmp_path: Path) -> None:
     assert "found none of them" in error_of(*data[:2], "--out", str(tmp_path / "a")).message
     assert "--out" in error_of(*data).message

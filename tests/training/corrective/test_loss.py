@@ -47,3 +47,12 @@ def test_two_steps_of_flow_add_up() -> None:
     first[:, 0], second[:, 1] = 3, -2
     total = follow(first, second)
     assert torch.allclose(total[0, :, 4, 4], torch.tensor([3.0, -2.0]))
+
+
+def test_what_comes_or_goes_by_right_need_not_stay() -> None:
+    now, following = torch.full((1, 1, 32, 32), -9.0), torch.full((1, 1, 32, 32), -9.0)
+    now[..., 8:16, 8:16] = 9  # and gone in the next frame
+    flow, truth = torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 1, 32, 32)
+    assert consistency_loss(now, following, flow, truth) > 1e-2
+    truth[:, 0, :, 8:16, 8:16] = 1
+    assert consistency_loss(now, following, flow, truth) < 1e-4

@@ -10,6 +10,7 @@ from endoseg_cli.training.corrective.spoil import (
     Predictions,
     apply_failure,
     draw_frames,
+    persist,
     spoil_window,
 )
 
@@ -69,3 +70,16 @@ def test_part_of_the_windows_is_left_alone() -> None:
     assert all(
         dice(spoil_window(alone, truth[:1], 0, np.random.default_rng(seed)), truth, 0) > 0.9 for seed in range(20)
     )
+
+
+def test_a_persistent_false_positive_is_in_all_frames_and_only_where_there_is_no_lesion() -> None:
+    said = Predictions(
+        probability=np.full((5, 64, 64), 1e-6, np.float32), uncertainty=np.zeros((5, 64, 64), np.float32)
+    )
+    for seed in range(5):
+        peaks = persist(said, np.random.default_rng(seed)).probability.max((1, 2))
+        assert (peaks > 0.3).all() and len(set(peaks.tolist())) == 5
+    nothing = np.zeros((5, 64, 64), np.bool_)
+    drawn = [spoil_window(said, nothing, 2, np.random.default_rng(seed)).probability for seed in range(200)]
+    everywhere = np.mean([(one.max((1, 2)) > 0.1).all() for one in drawn])
+    assert 0.01 < everywhere < 0.2

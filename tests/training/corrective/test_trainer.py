@@ -11,10 +11,11 @@ from endoseg_cli.data.clips.training_clips import ClipShape, RawClip, still_clip
 from endoseg_cli.data.labels.layout import scan_labeled
 from endoseg_cli.errors import TrainingError
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig
-from endoseg_cli.training.corrective.clips import Clip, FrozenNetworks, split_clips
+from endoseg_cli.training.corrective.clips import FAILED, TWINS, Clip, FrozenNetworks, Twin, split_clips
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.learner import CorrectiveLearner
 from endoseg_cli.training.corrective.trainer import CorrectiveData, CorrectiveTrainer
+from endoseg_cli.training.corrective.validation import CorrectiveScores
 from endoseg_cli.training.corrective.windows import Windows, draw_pattern, validation_windows
 from tests.networks.tiny import constant_bundle, tiny_bundle
 from tests.training.small import save_frames
@@ -22,6 +23,8 @@ from tests.training.small import save_frames
 CONFIG = CorrectiveTrainConfig(max_steps=4, validate_every=2, batch_size=2, clip_frames=7)
 ARCHITECTURE = CorrectiveConfig(widths=(4, 4, 8, 8))
 CPU = torch.device("cpu")
+Maps = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+Truth = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +142,89 @@ def test_predictions_are_those_of_the_networks(clips: list[Clip]) -> None:
     with torch.no_grad():
         expected = sum(torch.sigmoid(network(image)) for network in bundle.networks) / 2
     assert np.allclose(clips[0].probability[3], expected[0, 0], atol=2e-3)  # type: ignore[index]
+
+
+def bright(frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> tuple[Maps, Maps, list[Truth]]:
+    """Return predictions of networks that know the drawn disc by its contrast, and are sure."""
+    contrast = frames.mean(-1) - frames.mean((1, 2, 3))[:, None, None]
+    probability = np.where(np.abs(contrast) > 25, 0.99, 0.01).astype(np.float32)
+    return probability, np.full_like(probability, 0.05), [probability > 0.5] * 2
+
+
+def test_twins_are_degraded_until_the_networks_fail(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_bundle()
+    frozen = FrozenNetworks(bundle.networks, bundle.card, CPU)
+    monkeypatch.setattr(frozen, "_predict", bright)
+    y, x = np.mgrid[:64, :64]
+    disc = np.stack([(x - 30 - index) ** 2 + (y - 32) ** 2 < 10**2 for index in range(7)])
+    frames = np.where(disc[..., None], 160, 80).astype(np.uint8).repeat(3, -1)
+    raw = RawClip(group="a", frames=frames, truth=disc, flow=clips[0].flow, interval=1.0)
+    made = [frozen.add_predictions(raw, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(clip.agreed == tuple(range(7)) and len(clip.twins) <= TWINS for clip in made)
+    twins = [(clip, index, twin) for clip in made for index, twin in clip.twins.items()]
+    assert len(twins) >= 8
+    for clip, index, twin in twins:
+        before, after = clip.probability[index] > 0.5, twin.probability > 0.5
+        assert 2 * (before & after).sum() < FAILED * (before.sum() + after.sum())
+        assert not np.array_equal(twin.frame, clip.frames[index])
+        assert np.array_equal(clip.truth[index], disc[index]), "the masks stay"
+    assert not frozen.add_predictions(raw).twins
+
+
+def with_twins(clip: Clip) -> Clip:
+    """Return a clip that the networks agree on, with twins in which they see nothing; its masks are all wrong."""
+    probability = np.zeros((7, 64, 64), np.float16)
+    probability[:, 20:40, 20:40] = 0.99
+    nothing = np.zeros((64, 64), np.float16)
+    twin = Twin(frame=np.full((64, 64, 3), 255, np.uint8), probability=nothing, uncertainty=nothing)
+    return replace(
+        clip,
+        truth=np.zeros((7, 64, 64), np.bool_),
+        probability=probability,
+        uncertainty=np.zeros_like(probability),
+        agreed=tuple(range(7)),
+        twins={2: twin, 3: twin, 4: twin},
+    )
+
+
+def test_degraded_and_calm_windows_keep_the_prediction_of_the_good_pictures_as_truth(clips: list[Clip]) -> None:
+    windows = Windows([with_twins(clips[0])], window=5, batch_size=1, seed=0)
+    degraded = calm = 0
+    for step in range(60):
+        batch = windows.batch(step)
+        centre = batch.pattern.places.index(0)
+        if not batch.truth.any():
+            continue  # a window with its masks for truth
+        assert batch.truth.sum((-1, -2)).flatten().tolist() == [400, 400] and batch.known.all()
+        others = [place for place in range(len(batch.pattern.places)) if place != centre]
+        assert (batch.probability[0, others].amax((-1, -2)) > 0.9).all(), "only the corrected frame is degraded"
+        if (batch.images[0, centre] == 255).all():
+            degraded += 1
+            assert not batch.probability[0, centre].any()
+        else:
+            calm += 1
+            assert batch.probability[0, centre].max() > 0.9
+    assert degraded >= 8 and calm >= 8
+
+
+def test_no_window_is_called_calm_where_the_networks_disagree(clips: list[Clip]) -> None:
+    clip = replace(with_twins(clips[0]), agreed=(0, 1, 2, 3))
+    windows = Windows([clip], window=5, batch_size=1, seed=0)
+    for step in range(30):
+        batch = windows.batch(step)
+        span = (batch.pattern.places[-1] - batch.pattern.places[0]) * batch.pattern.stride
+        assert span <= 3 or not batch.truth.any()
+
+
+def test_half_of_the_spoiled_validation_windows_are_degraded_pictures(clips: list[Clip]) -> None:
+    spoiled = validation_windows([with_twins(clips[0])] * 4, 5, spoiled=True, seed=0)
+    assert [bool((one.images[0, 2] == 255).all()) for one in spoiled] == [False, True, False, True]
+
+
+def test_a_state_that_harms_is_never_chosen_before_one_that_does_not() -> None:
+    def scored(spoiled: float, untouched: float) -> float:
+        return CorrectiveScores(
+            spoiled_before=0.5, spoiled_after=spoiled, untouched_before=0.8, untouched_after=untouched
+        ).choice
+
+    assert scored(0.9, 0.799) > scored(0.6, 0.81) > scored(0.4, 0.8) > scored(0.95, 0.79) > scored(0.95, 0.7)
