@@ -80,11 +80,15 @@ DEBUG_VARIABLE = "ENDOSEG_DEBUG"
 """Environment variable that lets errors out with their traceback."""
 
 
+_OUT_OF_MEMORY = ("Insufficient memory", "can't allocate memory", "not enough memory")
+"""How OpenCV and PyTorch say that memory does not suffice, in exceptions of their own."""
+
+
 def explain(error: Exception) -> EndosegError:
     """Return an error as its user can act on it: their own, the system's about a file, or a fault in endoseg."""
     if isinstance(error, EndosegError):
         return error
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return DeviceError("the memory of this machine does not suffice", hint="close other programs, or work on less")
     if isinstance(error, OSError) and error.filename is not None:
         name = error.filename if isinstance(error.filename, str) else str(error.filename)

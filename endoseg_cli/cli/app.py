@@ -82,7 +82,8 @@ app.add_typer(benchmark, name="benchmark", rich_help_panel=TOOLS)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's error is a message and its exit code, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
+    stopped: list[int] = []
+    _leave_by_exceptions(stopped)
     # Threads that spin while they wait starve everything else on a busy machine: here it halves the frame rate of
     # `segment`. OpenMP reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -99,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(UsageError.exit_code)
         _tell(own_words(error, given, [str(command.name) for command in _commands()]))
     except Exception as error:
+        if stopped:  # compiled modules that are stopped while they are imported raise an ImportError instead
+            sys.exit(stopped[0])
         _tell(error)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -131,6 +134,17 @@ def _own_bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("backslashreplace")(error)
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave by an exception, so that part files are closed properly before the process ends."""
-    raise SystemExit(TERMINATED_EXIT_CODE)
+def _leave_by_exceptions(stopped: list[int]) -> None:
+    """Make Ctrl-C and SIGTERM raise, so that part files are closed properly, and note the exit code in `stopped`."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        stopped.append(INTERRUPTED_EXIT_CODE)
+        raise KeyboardInterrupt
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        stopped.append(TERMINATED_EXIT_CODE)
+        raise SystemExit(TERMINATED_EXIT_CODE)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a background job ignores Ctrl-C
+        signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)

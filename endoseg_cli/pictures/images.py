@@ -126,10 +126,25 @@ def _decode(path: Path, flags: int) -> NDArray[np.generic]:
 
 def _decoded(data: NDArray[np.uint8], flags: int) -> tuple[NDArray[np.generic] | None, bool]:
     """Return what OpenCV makes of a file's bytes, and whether it refused it for its size."""
+    if _has_endless_chunk(data):
+        return None, False
     try:
         return cv2.imdecode(data, flags) if data.size else None, False
     except cv2.error as error:
         return None, "pixels" in str(error).lower()
+
+
+def _has_endless_chunk(data: NDArray[np.uint8]) -> bool:
+    """Whether a PNG promises a chunk longer than the whole file: OpenCV takes memory for it before it reads it."""
+    if data[:8].tobytes() != b"\x89PNG\r\n\x1a\n":
+        return False
+    at = 8
+    while at + 4 <= len(data):
+        length = int.from_bytes(data[at : at + 4].tobytes(), "big")
+        if length > len(data):
+            return True
+        at += length + 12  # length, kind and checksum take four bytes each
+    return False
 
 
 def _count_pages(path: Path) -> int:

@@ -42,11 +42,11 @@ def read_cvat(path: Path) -> FileLabels:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     hint = "export the annotations as CVAT for images 1.1, or as COCO"
-    if _DECLARATION.search(content):
+    if _DECLARATION.search(content.replace(b"\0", b"")):  # without the zeros of UTF-16
         raise InputError(f"expected a CVAT file, found XML that declares entities: {path}", hint=hint)
     try:
         root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that is none
         raise InputError(f"expected a CVAT file, found broken XML ({error}): {path}", hint=hint) from None
     images = root.findall("image")
     if root.tag != "annotations" or not images:

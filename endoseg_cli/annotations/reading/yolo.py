@@ -13,6 +13,8 @@ from endoseg_cli.errors import InputError, MissingInputError
 
 LONGEST_LABEL = 1 << 20
 """Bytes of a label file at most; a longer text is something else."""
+FURTHEST_SHARE = 1.5
+"""Outlines may overshoot their picture a little; beyond this they count in pixels."""
 _LINE = re.compile(r"\d+( +-?\d+(\.\d*)?([eE][+-]?\d+)?)+ *$")
 
 
@@ -46,6 +48,8 @@ def read_yolo(path: Path, size: tuple[int, int]) -> PictureLabels:
             shares = parse_points(line.split()[1:])
             if len(shares) < 3:
                 raise ValueError("an outline of three points or more, found a box or fewer points")
+            if (abs(shares) > FURTHEST_SHARE).any():
+                raise ValueError(f"shares of the picture, 0 to 1, found {abs(shares).max():g}")
         except ValueError as error:
             raise InputError(
                 f"expected {error} (line {number}): {path}", hint="give labels of YOLO for segmentation"

@@ -88,7 +88,7 @@ class Corrector(Generic[Features]):
                 f"the corrective network gives numbers that are not finite on {self._device} in {self._dtype}",
                 hint="use --precision fp32, or --refine off",
             )
-        found: NDArray[np.float32] = demand_presence(probability[None], self._presence)[0]
+        found: Probability = demand_presence(probability[None], self._presence)[0]
         return found
 
     def _autocast(self) -> torch.autocast:

@@ -12,7 +12,7 @@ from torch import Tensor
 from endoseg_cli.errors import MissingInputError, UsageError, WeightsError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
-from endoseg_cli.networks.files.bundle import Bundle, ModelCard
+from endoseg_cli.networks.files.bundle import MOST_SIDE, Bundle, ModelCard
 
 State = Mapping[str, Tensor]
 _TRAINING_KEYS = ("model1_state_dict", "model2_state_dict")
@@ -30,8 +30,8 @@ def import_checkpoints(
     segmentation_models_pytorch 0.4 (Endo-SemiS, "Networks"). Nothing in the files is executed.
     Raises MissingInputError if a file is not there, WeightsError if it is not such a checkpoint.
     """
-    if side < 32:
-        raise UsageError(f"--size must be at least 32, found {side}")
+    if not 32 <= side <= MOST_SIDE:
+        raise UsageError(f"--size must be 32 to {MOST_SIDE}, found {side}")
     found = [(path, state) for path in paths for state in _states(path)]
     if len(found) not in (1, 2):
         raise UsageError(f"a model holds 1 or 2 networks, found {len(found)} in {len(paths)} files")

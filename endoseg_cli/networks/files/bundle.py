@@ -31,6 +31,8 @@ _DTYPES = {"F16": torch.float16, "F32": torch.float32}
 FieldOfViewMode = Literal["auto", "off"]
 """auto crops frames to the endoscope's picture before they are resized."""
 Network = TypeVar("Network", bound=nn.Module)
+MOST_SIDE = 4096
+"""Pixels of a side of the networks' input at most; more is a slip, or would take all memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,10 @@ class ModelCard:
             raise UsageError(f"field of view must be auto or off, found {self.field_of_view}")
         if type(self.networks) is not int or self.networks not in (1, 2):
             raise UsageError(f"a model holds 1 or 2 networks, found {self.networks}")
-        if len(self.input_size) != 2 or not all(type(side) is int and side >= 1 for side in self.input_size):
-            raise UsageError(f"input size must be two positive whole numbers, found {self.input_size}")
+        if len(self.input_size) != 2 or not all(
+            type(side) is int and 1 <= side <= MOST_SIDE for side in self.input_size
+        ):
+            raise UsageError(f"input size must be two whole numbers of 1 to {MOST_SIDE}, found {self.input_size}")
         if len(self.class_names) != self.architecture.classes:
             raise UsageError(f"expected {self.architecture.classes} class names, found {list(self.class_names)}")
         if len(set(self.class_names)) != len(self.class_names) or not all(map(_is_file_name, self.class_names)):

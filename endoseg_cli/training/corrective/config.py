@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endoseg_cli.errors import UsageError
+from endoseg_cli.networks.files.bundle import MOST_SIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ class CorrectiveTrainConfig:
         for name in ("clips", "max_steps", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {getattr(self, name)}")
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 32):
-            raise UsageError(f"--size must be at least 32 pixels in height and width, found {self.size}")
+        if self.size is not None and (len(self.size) != 2 or not all(32 <= side <= MOST_SIDE for side in self.size)):
+            raise UsageError(f"--size must be 32 to {MOST_SIDE} pixels in height and width, found {self.size}")
         if self.max_time is not None and not self.max_time > 0:
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
         if not 0 < self.final_learning_rate <= self.learning_rate:

@@ -16,6 +16,7 @@ from endoseg_cli.data.views.cutmix import box_mask, paste_box, sample_cutmix_box
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.networks.files.bundle import MOST_SIDE
 from endoseg_cli.networks.running.device import resolve_device
 from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
 from endoseg_cli.training.methods.teacher import TeacherMaps, TeacherViews, teach
@@ -44,6 +45,8 @@ class TrainBenchmarkConfig:
         for name in ("batch_size", "num_passes", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {getattr(self, name)}")
+        if not all(32 <= side <= MOST_SIDE for side in self.size):
+            raise UsageError(f"--size must be 32 to {MOST_SIDE} pixels in height and width, found {self.size}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNetConfig
-from endoseg_cli.networks.files.bundle import FieldOfViewMode
+from endoseg_cli.networks.files.bundle import MOST_SIDE, FieldOfViewMode
 from endoseg_cli.training.methods.objective import DiceOver
 from endoseg_cli.training.methods.pseudo_labels import Reduction
 from endoseg_cli.training.methods.uncertainty import ThresholdScope
@@ -146,8 +146,8 @@ class TrainConfig:
             raise UsageError(f"--min-confidence must be at least 0.5 and below 1, found {self.min_confidence:g}")
         if self.max_time is not None and not 0 < self.max_time < float("inf"):
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
-        if len(self.size) != 2 or min(self.size) < 32:
-            raise UsageError(f"--size must be at least 32 pixels in height and width, found {self.size}")
+        if len(self.size) != 2 or not all(32 <= side <= MOST_SIDE for side in self.size):
+            raise UsageError(f"--size must be 32 to {MOST_SIDE} pixels in height and width, found {self.size}")
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed must be 0 to {(1 << 63) - 1}, found {self.seed}")
         if not 0 < self.final_learning_rate <= self.learning_rate < float("inf"):
