@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from endoseg_cli.evaluation.frames.gallery import GalleryFrame
 from endoseg_cli.evaluation.frames.scoring import Evaluation
-from endoseg_cli.evaluation.report.definitions import DEFINITIONS, notes
 from endoseg_cli.evaluation.report import plots, tables
+from endoseg_cli.evaluation.report.definitions import DEFINITIONS, notes
 from endoseg_cli.evaluation.report.provenance import Provenance
 from endoseg_cli.evaluation.report.style import STYLE
 from endoseg_cli.evaluation.report.tables import Table, number

@@ -88,8 +88,8 @@ class Corrector(Generic[Features]):
                 f"the corrective network gives numbers that are not finite on {self._device} in {self._dtype}",
                 hint="use --precision fp32, or --refine off",
             )
-        found: Probability = demand_presence(probability[None], self._presence)[0]
-        return found
+        demanded: Probability = demand_presence(probability[None], self._presence)[0]
+        return demanded
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD
-from endoseg_cli.training.corrective.clips import FrozenNetworks
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.loss import consistency_loss, corrective_loss
 from endoseg_cli.training.corrective.windows import WindowBatch
@@ -26,7 +25,6 @@ class CorrectiveLearner:
         self,
         config: CorrectiveTrainConfig,
         architecture: CorrectiveConfig,
-        frozen: FrozenNetworks,
         *,
         device: torch.device,
         ranks: Ranks = ALONE,

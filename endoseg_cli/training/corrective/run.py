@@ -107,14 +107,14 @@ def train_corrective(
         )
     listener = listener if ranks.leads else RunListener()
     size = config.size or bundle.card.input_size
-    frozen = FrozenNetworks(bundle.networks, bundle.card, device)
-    predicting = frozen if predictor is None else FrozenNetworks(predictor.networks, predictor.card, device)
+    model = predictor or bundle
+    predicting = FrozenNetworks(model.networks, model.card, device)
     began = time.monotonic()
     data = make_clips(sources, config, size, predicting, listener.on_note)
     if config.max_time is not None:
         spent = time.monotonic() - began
         config = replace(config, max_time=ranks.lead(max(config.max_time - spent, 1e-3)))
-    learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), frozen, device=device, ranks=ranks)
+    learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), device=device, ranks=ranks)
     if bundle.corrective is not None and bundle.corrective.config == learner.network.config:
         learner.network.load_state_dict(bundle.corrective.state_dict())
     trainer = CorrectiveTrainer(config, data, learner, folder=folder)

@@ -10,6 +10,7 @@ import torch
 from endoseg_cli.data.clips.training_clips import ClipShape, RawClip, still_clips
 from endoseg_cli.data.labels.layout import scan_labeled
 from endoseg_cli.errors import TrainingError
+from endoseg_cli.inference.predict.corrector import Corrector, PredictedFrame
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig
 from endoseg_cli.training.corrective.clips import FAILED, TWINS, Clip, FrozenNetworks, Twin, split_clips
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
@@ -39,8 +40,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 def make_trainer(clips: list[Clip], folder: Path, config: CorrectiveTrainConfig = CONFIG) -> CorrectiveTrainer:
     folder.mkdir(exist_ok=True)
-    bundle = tiny_bundle()
-    learner = CorrectiveLearner(config, ARCHITECTURE, FrozenNetworks(bundle.networks, bundle.card, CPU), device=CPU)
+    learner = CorrectiveLearner(config, ARCHITECTURE, device=CPU)
     return CorrectiveTrainer(config, CorrectiveData(training=clips, validation=clips[:2]), learner, folder=folder)
 
 
@@ -228,3 +228,35 @@ def test_a_state_that_harms_is_never_chosen_before_one_that_does_not() -> None:
         ).choice
 
     assert scored(0.9, 0.799) > scored(0.6, 0.81) > scored(0.4, 0.8) > scored(0.95, 0.79) > scored(0.95, 0.7)
+
+
+def test_training_shows_the_network_what_the_corrector_shows_it(clips: list[Clip], tmp_path: Path) -> None:
+    trainer = make_trainer(clips, tmp_path)
+    network = trainer.learner.network.eval()
+    torch.nn.init.normal_(network.head.weight)
+    batch = validation_windows(clips[:1], 5, spoiled=False, seed=0)[0]
+    logits = trainer.learner.correct(batch)[0]
+    corrector = Corrector(network, window=5, device=CPU)
+    features = [
+        corrector.encode(
+            PredictedFrame(
+                picture=batch.images[0, place].permute(1, 2, 0).numpy(),
+                probability=batch.probability[0, place].numpy(),
+                uncertainty=batch.uncertainty[0, place].numpy(),
+                time=place / 25,
+            )
+        )
+        for place in range(5)
+    ]
+    corrected = corrector.fuse(features, 2, [-2.0, -1.0, 0.0, 1.0, 2.0])
+    assert np.allclose(corrected, torch.sigmoid(logits[0]).detach().numpy(), atol=1e-4)
+
+
+def test_presence_is_demanded_of_corrected_regions(clips: list[Clip], tmp_path: Path) -> None:
+    network = make_trainer(clips, tmp_path).learner.network.eval()
+    said = np.full((1, 64, 64), 0.01, np.float32)
+    said[0, 10:30, 10:30] = 0.9
+    for presence, peak in ((0.0, 0.9), (0.95, 0.5)):
+        corrector = Corrector(network, window=5, device=CPU, presence=presence)
+        frame = PredictedFrame(picture=clips[0].frames[0], probability=said, uncertainty=said, time=0.0)
+        assert corrector.fuse([corrector.encode(frame)], 0, [0.0]).max() == pytest.approx(peak, abs=1e-3)
