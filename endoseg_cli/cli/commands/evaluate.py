@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from endoseg_cli.cli.commands.evaluate_video import VideoOptions, VideoPaths, evaluate_video
+from endoseg_cli.cli.commands.evaluate_video import PageOptions, VideoOptions, VideoPaths, evaluate_video
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.completion import complete_device, complete_weights
 from endoseg_cli.errors import UsageError
@@ -80,7 +80,12 @@ def evaluate(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE.html", help="Write tables, plots, best and worst frames as one page."),
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write tables, plots, best and worst frames as one page; of --video a page of the one video, with"
+            " player and timeline (of several, into a folder).",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
@@ -148,12 +153,19 @@ def evaluate(
         Predictor, device=device, precision="fp32", network=network, batch_size=batch_size, presence=presence, tta=tta
     )
     if video or stills:
-        _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})
+        _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root})
+        if stills and report is not None:
+            raise UsageError("--report is the page of a video, found --stills", hint="leave one of them out")
+        if per_frame is not None and per_frame == report:
+            raise UsageError(f"--per-frame and --report need two files, found {report} for both")
         _check_outputs(per_frame, None, overwrite=overwrite)
+        pages = None if report is None else PageOptions(place=report, overwrite=overwrite)
         weights_file = resolve_weights(weights)
         predictor = make(load_bundle(weights_file))
         paths = VideoPaths(videos=video or (), stills=stills or ())
-        evaluate_video(paths, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json)
+        evaluate_video(
+            paths, predictor, over_time, threshold=threshold, per_frame=per_frame, as_json=as_json, pages=pages
+        )
         return
     over_time.refuse_without_video()
     bounds = SizeBounds(small_below=size_bounds[0], large_above=size_bounds[1])

@@ -79,6 +79,15 @@ def segment(
             rich_help_panel=PRODUCTS,
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Page of the one video, to look at in a browser: overlay, timeline, appearances; else a folder.",
+            rich_help_panel=PRODUCTS,
+        ),
+    ] = None,
     overlay_strength: Annotated[
         float | None,
         typer.Option(
@@ -223,9 +232,10 @@ def segment(
         records=records,
         annotations=_annotation_config(annotations, annotation_format, overwrite=overwrite),
         frames=frames_dir,
+        report=report,
         overwrite=overwrite,
     )
-    style = _overlay_config(overlay, overlay_strength, overlay_color)
+    style = _overlay_config(overlay or report, overlay_strength, overlay_color)
     mask = MaskConfig(threshold=threshold, min_area=min_area)
     config = SegmentConfig(
         mask=mask,
@@ -317,7 +327,7 @@ def _overlay_config(overlay: Path | None, strength: float | None, colour: str | 
 
     for option, value in (("--overlay-strength", strength), ("--overlay-color", colour)):
         if value is not None and overlay is None:
-            raise UsageError(f"{option} belongs to --overlay, which is not given", hint="add --overlay FILE")
+            raise UsageError(f"{option} belongs to --overlay or --report, found neither", hint="add --overlay FILE")
     first = parse_colour(colour or "green")
     others = tuple(other for other in NAMED_COLOURS.values() if other != first)
     return OverlayConfig(strength=0.3 if strength is None else strength, colours=(first, *others))
