@@ -102,6 +102,7 @@ class Outcome:
             "mask_pictures": targets.mask_pictures,
             "probabilities": targets.probabilities,
             "frames": targets.frames,
+            "report": targets.report,
         }
         return {
             "input": str(targets.source.path),
@@ -187,7 +188,7 @@ def segment_video(
 
 
 def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> VideoReader | SequenceReader:
-    source, keep_planes = targets.source, targets.overlay is not None
+    source, keep_planes = targets.source, bool(targets.overlays)
     picture_every = config.every if targets.frames is not None else None
     if not source.pictures:
         return VideoReader(
@@ -213,7 +214,7 @@ def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> Vid
 
 def _frame_bytes(info: VideoInfo, targets: Targets) -> int:
     """Return what a frame holds at full size: planes for the overlay, RGB for the folder of frames."""
-    a_pixel = (1.5 if targets.overlay is not None else 0) + (3 if targets.frames is not None else 0)
+    a_pixel = (1.5 if targets.overlays else 0) + (3 if targets.frames is not None else 0)
     return round(info.width * info.height * a_pixel)
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from endoseg_cli.cli.commands.evaluate_video import evaluate_video
+from endoseg_cli.cli.commands.evaluate_video import PageOptions, evaluate_video
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, VideoOptions, VideoPaths
 from endoseg_cli.cli.options.groups import grouped
@@ -51,9 +51,11 @@ def evaluate(
 def _evaluate_clips(
     scored: ScoredOptions, model: ModelOptions, report: ReportOptions, clips: VideoPaths, over_time: VideoOptions
 ) -> None:
-    _refuse_with_video(
-        {"--labeled": scored.labeled, "--split": scored.split, "--root": scored.root, "--report": report.report}
-    )
+    _refuse_with_video({"--labeled": scored.labeled, "--split": scored.split, "--root": scored.root})
+    if clips.stills and report.report is not None:
+        raise UsageError("--report is the page of a video, found --stills", hint="leave one of them out")
+    if report.per_frame is not None and report.per_frame == report.report:
+        raise UsageError(f"--per-frame and --report need two files, found {report.report} for both")
     _check_outputs(report.per_frame, None, overwrite=report.overwrite)
     # fp32 everywhere: a number must not depend on the kind of device
     predictor = model.load(model.find(), precision="fp32", batch_size=report.batch_size)
@@ -64,6 +66,7 @@ def _evaluate_clips(
         threshold=model.threshold,
         per_frame=report.per_frame,
         as_json=report.as_json,
+        pages=None if report.report is None else PageOptions(place=report.report, overwrite=report.overwrite),
     )
 
 

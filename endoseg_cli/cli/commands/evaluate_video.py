@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -31,6 +32,16 @@ BASELINE_WINDOW = 5
 """Frames that a baseline sees where the model has no corrective network to go by."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """Where a page of each video goes."""
+
+    place: Path
+    """The page of the one video, or a folder."""
+    overwrite: bool
+    """Replace pages that exist."""
+
+
 def evaluate_video(
     paths: VideoPaths,
     predictor: Predictor,
@@ -39,18 +50,23 @@ def evaluate_video(
     threshold: float,
     per_frame: Path | None,
     as_json: bool,
+    pages: PageOptions | None = None,
 ) -> None:
     """Score clips and print tables or JSON on stdout."""
     from endoseg_cli.evaluation.report.output import write_text
     from endoseg_cli.evaluation.report.video_tables import frame_table, video_tables
-    from endoseg_cli.evaluation.video.scoring import ClipScorer, video_report
+    from endoseg_cli.evaluation.video.scoring import BEFORE, ClipScorer, video_report
     from endoseg_cli.evaluation.video.spoil import Spoiler
     from endoseg_cli.inference.predict.masks import MaskConfig
+    from endoseg_cli.pages.clips import ClipPage
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
     crop = predictor.card.field_of_view == "auto"
     clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
-    scorer = ClipScorer(_as_predict(predictor), _methods(predictor, options, threshold), threshold=threshold)
+    places = None if pages is None else _pages(paths, pages)
+    methods = _methods(predictor, options, threshold)
+    scorer = ClipScorer(_as_predict(predictor), methods, threshold=threshold)
+    warnings: list[str] = []
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
         for number, (name, frames) in enumerate(clips):
@@ -58,7 +74,17 @@ def evaluate_video(
             spoiler = None
             if options.spoil is not None:
                 spoiler = Spoiler(seed=options.spoil, clip=number, threshold=threshold)
-            scorer.add(name, frames, spoiler, on_frame=partial(progress.advance, task))
+            told = partial(progress.advance, task)
+            if pages is None or places is None:
+                scorer.add(name, frames, spoiler, on_frame=told)
+                continue
+            shown = next(iter(methods), BEFORE)
+            page = ClipPage(places[number], name, method=shown, model=predictor.card.name, overwrite=pages.overwrite)
+            with page:
+                scorer.add(name, frames, spoiler, on_frame=told, on_scored=page.add)
+            warnings += page.warnings
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(_report(scorer, predictor, options, video_report(scorer)), indent=2, allow_nan=False))
     else:
@@ -78,6 +104,22 @@ def _clips(
     records = [record for path in paths.stills or () for record in find_labeled(path)]
     videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
     return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
+
+
+def _pages(paths: VideoPaths, pages: PageOptions) -> list[Path]:
+    """Return the page of each video, all of which can be written; raises UsageError and OutputError."""
+    from endoseg_cli.data.clips.scored_clips import find_clips
+    from endoseg_cli.evaluation.report.output import check_output
+    from endoseg_cli.pages.place import beside, pages_for
+
+    videos = paths.video or ()
+    names = [clip.name for path in videos for clip in find_clips(path)]
+    single = len(names) == 1 and len(videos) == 1
+    found = pages_for(pages.place, names, single=single)
+    for page in found:
+        check_output(page, "--report", overwrite=pages.overwrite)
+        check_output(beside(page), "--report", overwrite=pages.overwrite)
+    return found
 
 
 def _report(scorer: ClipScorer, predictor: Predictor, options: VideoOptions, results: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,12 @@ class ReportOptions:
     ] = None
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE.html", help="Write tables, plots, best and worst frames as one page."),
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write tables, plots, best and worst frames as one page; of --video a page of the one video, with"
+            " player and timeline (of several, into a folder).",
+        ),
     ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False

@@ -77,6 +77,15 @@ class ProductOptions:
             rich_help_panel=PRODUCTS,
         ),
     ] = None
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Page of the one video, to look at in a browser: overlay, timeline, appearances; else a folder.",
+            rich_help_panel=PRODUCTS,
+        ),
+    ] = None
     overlay_strength: Annotated[
         float | None,
         typer.Option(
@@ -103,6 +112,7 @@ class ProductOptions:
             records=self.records,
             annotations=self._annotations(),
             frames=self.frames_dir,
+            report=self.report,
             overwrite=self.overwrite,
         )
 
@@ -112,8 +122,8 @@ class ProductOptions:
 
         strength, colour = self.overlay_strength, self.overlay_color
         for option, value in (("--overlay-strength", strength), ("--overlay-color", colour)):
-            if value is not None and self.overlay is None:
-                raise UsageError(f"{option} belongs to --overlay, which is not given", hint="add --overlay FILE")
+            if value is not None and self.overlay is None and self.report is None:
+                raise UsageError(f"{option} belongs to --overlay or --report, found neither", hint="add --overlay FILE")
         first = parse_colour(colour or "green")
         others = tuple(other for other in NAMED_COLOURS.values() if other != first)
         return OverlayConfig(strength=0.3 if strength is None else strength, colours=(first, *others))

@@ -54,6 +54,8 @@ class ClipFrame:
     """Timestamp in seconds."""
     truth: NDArray[np.bool_] | None
     """(h, w); None where it is not known."""
+    aspect: float | None = None
+    """Width over height before both were resized; None where it is not known."""
 
 
 def find_clips(path: Path) -> list[Clip]:
@@ -88,18 +90,20 @@ def read_clip(clip: Clip, size: tuple[int, int], *, crop: bool = False) -> Itera
         with VideoReader(clip.frames, rgb_size=size) as reader:
             reader.crop = reader.find_field_of_view() if crop else None
             pairs = zip_longest(reader, _masks(clip, size, reader.crop))
+            aspect = _aspect(reader)
             for frame, truth in pairs:
                 if frame is None or (truth is None and clip.masks is not None):
                     found = "fewer masks than frames" if truth is None else "more masks than frames"
                     raise InputError(f"expected a mask for each frame of {clip.frames}, found {found}", hint=_HINT)
-                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth)
+                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth, aspect=aspect)
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
     box = find_in_pictures(clip.frames) if crop else None
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
         truth = None if mask is None else resize_mask(cropped(read_label(file, mask), box), size)
-        picture = resize_frame(cropped(read_image(file), box), size)
-        yield ClipFrame(picture=picture, time=index / PICTURES_PER_SECOND, truth=truth)
+        whole = cropped(read_image(file), box)
+        picture, aspect = resize_frame(whole, size), whole.shape[1] / whole.shape[0]
+        yield ClipFrame(picture=picture, time=index / PICTURES_PER_SECOND, truth=truth, aspect=aspect)
 
 
 def clips_of_stills(
@@ -160,6 +164,11 @@ def _unlabeled(root: Path, pictures: Sequence[Path]) -> list[Clip]:
 
 def _by_stem(file: Path) -> list[tuple[int, str]]:
     return natural_key(file.stem)
+
+
+def _aspect(reader: VideoReader) -> float:
+    height, width = reader.info.upright_size
+    return width / height if reader.crop is None else reader.crop.width / reader.crop.height
 
 
 def _masks(clip: Clip, size: tuple[int, int], box: FieldOfView | None) -> Iterator[NDArray[np.bool_]]:

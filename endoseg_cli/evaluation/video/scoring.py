@@ -28,6 +28,8 @@ BEFORE = "as predicted"
 """What tables call the predictions that nothing is done to."""
 Predict = Callable[[NDArray[np.uint8]], tuple[Probability, Probability]]
 """Takes a picture (h, w, 3), returns probability and uncertainty (C, h, w)."""
+Scored = Callable[[ClipFrame, VideoFrameScore, Probability, NDArray[np.bool_]], None]
+"""Is told of a frame, its score under one method, and that method's probability (C, h, w) and mask (h, w)."""
 
 
 class Method(Protocol):
@@ -86,8 +88,12 @@ class ClipScorer:
         frames: Iterable[ClipFrame],
         spoiler: Spoiler | None = None,
         on_frame: Callable[[], None] | None = None,
+        on_scored: Scored | None = None,
     ) -> None:
-        """Score a clip; `on_frame` is told after each frame. Raises what reading and predicting raise."""
+        """Score a clip; `on_frame` is told after each frame, `on_scored` of each one as each method has it.
+
+        Raises what reading and predicting raise.
+        """
         tracks = [_Track(method=BEFORE, run=None)]
         tracks += [_Track(method=method, run=make()) for method, make in self._methods.items()]
         facts = _FactFinder()
@@ -101,11 +107,11 @@ class ClipScorer:
                 track.waiting.append(fact)
                 run = track.run
                 ready = [probability] if run is None else run.step(frame.picture, probability, uncertainty, frame.time)
-                self._score(name, track, ready)
+                self._score(name, track, ready, on_scored)
             if on_frame is not None:
                 on_frame()
         for track in tracks:
-            self._score(name, track, () if track.run is None else track.run.finish())
+            self._score(name, track, () if track.run is None else track.run.finish(), on_scored)
             assert not track.waiting, f"{track.method} gives every frame back"
             self.scores[track.method] += track.scores
 
@@ -114,12 +120,14 @@ class ClipScorer:
         before = self.scores[BEFORE]
         return [summarise_video(before, scores) for scores in self.scores.values() if scores]
 
-    def _score(self, clip: str, track: _Track, ready: Sequence[Probability]) -> None:
+    def _score(self, clip: str, track: _Track, ready: Sequence[Probability], on_scored: Scored | None) -> None:
         for probability in ready:
             facts = track.waiting.popleft()
             mask = np.asarray((probability > self._threshold).any(axis=0))
             track.scores.append(_score(clip, track, facts, mask))
             track.last_mask = mask
+            if on_scored is not None:
+                on_scored(facts.frame, track.scores[-1], probability, mask)
 
 
 def _score(clip: str, track: _Track, facts: _Facts, mask: NDArray[np.bool_]) -> VideoFrameScore:

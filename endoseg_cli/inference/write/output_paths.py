@@ -11,10 +11,13 @@ from endoseg_cli.annotations.writing.formats import AnnotationConfig
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.inputs.sources import Shard, Source
 from endoseg_cli.inference.write.records import check_records_path
+from endoseg_cli.pages.place import beside, page_for
 from endoseg_cli.part_file import part_path
 from endoseg_cli.video.writing.target import CONTAINERS, check_target
 
 PICTURE_SUFFIX = ".png"
+PLAYED_SUFFIXES = (".mp4", ".m4v")
+"""Overlays that browsers play."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +38,14 @@ class OutputConfig:
     """File or folder for the annotations of all inputs."""
     frames: Path | None = None
     """Folder for the predicted frames themselves, which annotation tools need."""
+    report: Path | None = None
+    """Page of the one video, or the folder for those of all videos."""
     overwrite: bool = False
     """Replace outputs that exist."""
 
     def __post_init__(self) -> None:
         products = (self.masks, self.overlay, self.mask_pictures, self.probabilities, self.records, self.frames)
-        if not any((*products, self.annotations)):
+        if not any((*products, self.annotations, self.report)):
             raise UsageError("nothing to write", hint="give --out FILE, or another product such as --overlay FILE")
 
 
@@ -62,6 +67,22 @@ class Targets:
     """Folder for the frames of all inputs."""
     name: PurePosixPath
     """A picture's name below that folder; of a video what its frames' names begin with; of a sequence its folder."""
+    report: Path | None = None
+    """Page of a video; None for a picture."""
+
+    @property
+    def page_video(self) -> Path | None:
+        """The video that the page plays: the overlay if browsers play its container, else one of its own."""
+        if self.report is None:
+            return None
+        if self.overlay is not None and self.overlay.suffix.lower() in PLAYED_SUFFIXES:
+            return self.overlay
+        return beside(self.report)
+
+    @property
+    def overlays(self) -> tuple[Path, ...]:
+        """Every video that shows the frames with their lesions marked."""
+        return tuple(dict.fromkeys(path for path in (self.overlay, self.page_video) if path is not None))
 
     def frame_name(self, index: int) -> PurePosixPath:
         """Return what annotation files and the folder of frames call a frame."""
@@ -88,7 +109,8 @@ class Targets:
         """Yield every target there is."""
         if self.frames is not None and self.source.is_picture:
             yield self.frames / self.frame_name(0)
-        yield from (path for path in (self.masks, self.overlay, self.mask_pictures, self.probabilities) if path)
+        yield from (path for path in (self.masks, self.mask_pictures, self.probabilities, self.report) if path)
+        yield from self.overlays
 
 
 def plan(
@@ -104,6 +126,9 @@ def plan(
     for product in (config.masks, config.overlay):
         if product is not None and str(product) == "-":
             raise UsageError("a video cannot be written to -", hint="name a file, such as mask.mp4")
+    if config.report is not None and all(source.is_picture for source in sources):
+        hint = "say with --fps that the pictures of a folder are the frames of a video"
+        raise UsageError("--report is the page of a video, but all inputs are pictures", hint=hint)
     targets = [_targets(source, config, single=single) for source in sources]
     _check_distinct(targets)
     if config.annotations is not None or config.frames is not None:
@@ -134,6 +159,9 @@ def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
         probabilities=_pictures(config.probabilities, source, single=single),
         frames=config.frames,
         name=_name(source, single=single),
+        report=None
+        if config.report is None or source.is_picture
+        else page_for(config.report, source.place, single=single),
     )
 
 
@@ -229,7 +257,9 @@ def _check_frame_names(sources: Sequence[Source]) -> None:
 
 def _check_writable(target: Targets, overwrite: bool) -> None:
     source = target.source.path
-    for file in (target.masks, target.overlay):
+    if target.report is not None:
+        _check_picture(target.report, source, overwrite)
+    for file in (target.masks, *target.overlays):
         if file is not None and file.suffix.lower() != PICTURE_SUFFIX:
             check_target(file, source=source, overwrite=overwrite)
         elif file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.inference.write.frame_pictures import Folders, annotated_frame, copy_picture, write_frame
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.overlay import OverlayConfig, tint_planes, tint_rgb
-from endoseg_cli.inference.write.records import RecordsWriter, frame_records
+from endoseg_cli.inference.write.records import FrameRecord, RecordsWriter, frame_records
+from endoseg_cli.pages.segmented import SegmentedPage
+from endoseg_cli.pages.timeline import FrameFacts
 from endoseg_cli.pictures.images import write_png
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame
@@ -34,6 +37,8 @@ class ProductStyle:
     """The model's classes; with more than one, pictures go into a folder per class."""
     overlay: OverlayConfig
     """Tint and outline."""
+    model: str = ""
+    """The model's name, as pages show it."""
 
 
 class VideoProducts:
@@ -63,27 +68,31 @@ class VideoProducts:
         self.lesion_frames = 0
         """How many of them have a mask that is not empty."""
         self._masks: MaskWriter | None = None
-        self._overlay: OverlayWriter | None = None
+        self._overlays: list[OverlayWriter] = []
+        self._page: SegmentedPage | None = None
         try:
             if targets.masks is not None:
                 self._masks = MaskWriter(targets.masks, info, overwrite=overwrite, origin_pts=info.first_pts)
-            if targets.overlay is not None:
-                self._overlay = OverlayWriter(
-                    targets.overlay, info, overwrite=overwrite, audio_span=audio_span, origin_pts=info.first_pts
+            for path in targets.overlays:
+                self._overlays.append(
+                    OverlayWriter(path, info, overwrite=overwrite, audio_span=audio_span, origin_pts=info.first_pts)
                 )
         except BaseException:
             self.abort()
             raise
+        if targets.report is not None and targets.page_video is not None:
+            self._page = SegmentedPage(targets.report, info, model=style.model, video=targets.page_video)
 
     def write(self, frame: Frame, segmentation: Segmentation, *, predicted: bool) -> None:
         """Write one frame: videos get every frame, pictures and records those that were `predicted`."""
         union = segmentation.any_class
         if self._masks is not None:
             self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts, frame.duration)
-        if self._overlay is not None:
+        if self._overlays:
             assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
             planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
-            self._overlay.write(planes, frame.pts, frame.duration)
+            for overlay in self._overlays:
+                overlay.write(planes, frame.pts, frame.duration)
         if predicted:
             self._write_pictures(frame, segmentation)
         self.frames += 1
@@ -93,6 +102,8 @@ class VideoProducts:
         """Give all files their final names; either all of them or, on an error, as many as could be completed."""
         for writer in self._writers:
             writer.finish()
+        if self._page is not None:
+            self._page.finish()
 
     def abort(self) -> None:
         """Close all files so that they play up to here, and leave them as `.part` files."""
@@ -113,11 +124,11 @@ class VideoProducts:
             found.append(
                 f"H.264 needs even sides: the {width}x{height} frames got a row or column more; .mkv masks do not"
             )
-        return found + self._older_pictures()
+        return found + self._older_pictures() + ([] if self._page is None else self._page.warnings)
 
     @property
     def _writers(self) -> list[MaskWriter | OverlayWriter]:
-        return [writer for writer in (self._masks, self._overlay) if writer is not None]
+        return [*([] if self._masks is None else [self._masks]), *self._overlays]
 
     def _older_pictures(self) -> list[str]:
         """Return a warning for each folder with more pictures than were written, as `--overwrite` may leave them."""
@@ -144,8 +155,10 @@ class VideoProducts:
             write_frame(self._targets, frame.index, frame.picture, self._folders)
         if self._annotations is not None:
             self._annotations.write(annotated_frame(self._targets, frame.index, segmentation))
-        if self._records is not None:
-            self._records.write(
+        if self._records is not None or self._page is not None:
+            self._note(
+                frame,
+                segmentation,
                 frame_records(
                     segmentation,
                     self._style.class_names,
@@ -153,8 +166,29 @@ class VideoProducts:
                     frame=frame.index,
                     time=frame.time,
                     flags="damaged" if frame.damaged else "",
-                )
+                ),
             )
+
+    def _note(self, frame: Frame, segmentation: Segmentation, records: list[FrameRecord]) -> None:
+        if self._records is not None:
+            self._records.write(records)
+        if self._page is not None:
+            assert frame.planes is not None, "the reader keeps planes when a page is wanted"
+            self._page.add(_facts(frame.time, segmentation, records), frame.planes)
+
+
+def _facts(time: float, segmentation: Segmentation, records: list[FrameRecord]) -> FrameFacts:
+    """Return what a page shows of a frame, all classes taken together."""
+    pixels = sum(record.foreground_pixels for record in records)
+    total = sum(record.foreground_pixels * (record.mean_confidence or 0.0) for record in records)
+    flag = next((flag for flag in segmentation.isolated if flag is not None), None)
+    return FrameFacts(
+        time=time,
+        area=float(segmentation.any_class.mean()),
+        confidence=total / pixels if pixels else math.nan,
+        uncertainty=sum(record.mean_uncertainty for record in records) / len(records),
+        isolated=flag,
+    )
 
 
 def write_picture_products(

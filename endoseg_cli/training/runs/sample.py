@@ -20,6 +20,7 @@ from endoseg_cli.pictures.resize import resize_frame, resize_mask
 SHOWN_FRAMES = 6
 TRUTH_COLOUR = (0, 255, 0)
 PREDICTION_COLOUR = (255, 210, 0)
+CAPTION_FONT = cv2.FONT_HERSHEY_SIMPLEX
 Picture = NDArray[np.uint8]
 
 
@@ -32,11 +33,30 @@ def write_sample(
 ) -> None:
     """Write a row of pictures for each of six evenly spread validation frames: frame, truth, one per network.
 
-    Truth and prediction are outlines, green and yellow. Raises OutputError when the disk does not take it.
+    Truth and prediction are outlines, green and yellow; a line above says which column is which. Raises OutputError
+    when the disk does not take it.
     """
     count = min(SHOWN_FRAMES, len(frames))
     rows = [_row(networks, frames, place * len(frames) // count, size, normalise) for place in range(count)]
-    write_png(path, np.concatenate(rows, axis=0))
+    write_png(path, np.concatenate([_captions(len(networks), size[1]), *rows], axis=0))
+
+
+def _captions(networks: int, width: int) -> Picture:
+    """Return a line that names the columns, each in its outline's colour."""
+    names = [("frame", (255, 255, 255)), ("truth", TRUTH_COLOUR)]
+    names += [
+        (f"network {number + 1}" if networks > 1 else "prediction", PREDICTION_COLOUR) for number in range(networks)
+    ]
+    height = max(width // 10, 14)
+    # As large as the line is high, but no wider than its column.
+    sizes = [cv2.getTextSize(name, CAPTION_FONT, 1, 1)[0] for name, _ in names]
+    scale = min(0.5 * height / sizes[0][1], *(0.9 * width / across for across, _ in sizes))
+    line = np.zeros((height, width * len(names), 3), np.uint8)
+    thickness = 2 if scale > 0.9 else 1
+    for column, (name, colour) in enumerate(names):
+        place = column * width + width // 20, round(0.72 * height)
+        cv2.putText(line, name, place, CAPTION_FONT, scale, colour, thickness, cv2.LINE_AA)
+    return line
 
 
 def _row(

@@ -1,0 +1,47 @@
+"""Small pictures of frames, from the planes that a video stores."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endoseg_cli.video.geometry.colour import BT709, BT2020_CL, BT2020_NCL
+from endoseg_cli.video.geometry.planes import Planes
+from endoseg_cli.video.geometry.rotation import upright
+
+Picture = NDArray[np.uint8]
+WIDTH = 256
+"""Pixels across a thumbnail: twice what a page shows, for dense screens."""
+JPEG_QUALITY = 80
+# weights of red and blue in luma, by H.273 matrix; all others are BT.601
+_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020_NCL: (0.2627, 0.0593), BT2020_CL: (0.2627, 0.0593)}
+_BT601 = (0.299, 0.114)
+
+
+def from_planes(planes: Planes, rotation: int, pixel_aspect: float = 1.0) -> Picture:
+    """Return an upright RGB thumbnail (h, w, 3) of stored planes; `pixel_aspect` is a pixel's width over its height."""
+    height, width = planes.y.shape
+    scale = min(1.0, WIDTH / max(width * pixel_aspect, 1))
+    size = max(round(width * pixel_aspect * scale), 1), max(round(height * scale), 1)
+    y, u, v = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in _planes(planes))
+    red_weight, blue_weight = _WEIGHTS.get(planes.colour.matrix, _BT601)
+    luma, blue_difference, red_difference = (y - 16) / 219, (u - 128) / 224, (v - 128) / 224
+    red = luma + 2 * (1 - red_weight) * red_difference
+    blue = luma + 2 * (1 - blue_weight) * blue_difference
+    green = (luma - red_weight * red - blue_weight * blue) / (1 - red_weight - blue_weight)
+    rgb = np.clip(np.rint(np.stack([red, green, blue], axis=-1) * 255), 0, 255).astype(np.uint8)
+    return upright(rgb, rotation)
+
+
+def jpeg(picture: Picture) -> bytes:
+    """Return an RGB picture (h, w, 3) as JPEG."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
+    assert done, "OpenCV encodes JPEG in memory"
+    return data.tobytes()
+
+
+def _planes(planes: Planes) -> tuple[Picture, Picture, Picture]:
+    return planes.y, planes.u, planes.v
