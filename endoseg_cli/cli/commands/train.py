@@ -30,7 +30,7 @@ DATA_SETTINGS = (
     "cache",
     "seed",
 )
-NOT_SETTINGS = ("out", "resume", "config", "recipe", "device", "tensorboard")
+NOT_SETTINGS = ("out", "resume", "config", "recipe", "method", "device", "tensorboard")
 PLACES = ("labeled", "negatives", "unlabeled", "val", "val_from", "split", "root", "cache")
 LONGER = ("max_steps", "epochs", "max_time")
 WITH_RESUME = ("resume", "device", "tensorboard", *PLACES, *LONGER)
@@ -142,10 +142,18 @@ def train(
             rich_help_panel=NETWORK,
         ),
     ] = None,
-    recipe: Annotated[
-        Literal["endo-semis", "cps", "supervised"],
+    method: Annotated[
+        str,
         typer.Option(
-            help="Strategies: all, cross pseudo-supervision alone, or none; switches below go before.",
+            help="How to learn from --unlabeled: supervised, mean-teacher, fixmatch, unimatch, cps or endo-semis.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "endo-semis",
+    recipe: Annotated[
+        Literal["endo-semis", "endo-semis-paper", "cps", "supervised"],
+        typer.Option(
+            help="Strategies of endo-semis: all, all as in the paper, cross-supervision alone, or none; switches below"
+            " go before.",
             rich_help_panel=METHOD,
         ),
     ] = "endo-semis",
@@ -157,7 +165,7 @@ def train(
     ] = True,
     labeled_cross: Annotated[
         bool, typer.Option(help="Learn labelled frames from the other network too.", rich_help_panel=METHOD)
-    ] = True,
+    ] = False,
     mutual_learning: Annotated[
         bool | None,
         typer.Option(
@@ -172,14 +180,18 @@ def train(
         Literal["image", "pseudo-class"],
         typer.Option(help="Pixels the threshold is taken among; image is the paper's.", rich_help_panel=METHOD),
     ] = "pseudo-class",
+    certainty: Annotated[
+        Literal["own", "both"],
+        typer.Option(help="Networks whose passes tell how certain; own is the paper's.", rich_help_panel=METHOD),
+    ] = "both",
     min_confidence: Annotated[
         float,
         typer.Option(help="Trust no pixel less sure than this probability; 0.5 trusts any.", rich_help_panel=METHOD),
     ] = 0.7,
     reduction: Annotated[
         Literal["all", "kept"],
-        typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
-    ] = "all",
+        typer.Option(help="Pixels masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
+    ] = "kept",
     warm_up_steps: Annotated[
         int | None,
         typer.Option(help="Supervised steps first (default: a quarter, at most 500).", rich_help_panel=METHOD),
@@ -190,11 +202,11 @@ def train(
     ] = None,
     unsupervised_weight: Annotated[
         float, typer.Option(help="lambda at the end of the ramp-up.", rich_help_panel=METHOD)
-    ] = 0.5,
+    ] = 1.2,
     mutual_weight: Annotated[float, typer.Option(help="Weight of mutual learning.", rich_help_panel=METHOD)] = 0.5,
     logit_weight: Annotated[
-        float, typer.Option(help="Weight of the logits in it; 1 is the paper's.", rich_help_panel=METHOD)
-    ] = 0.1,
+        float, typer.Option(help="Weight of the outputs' difference in it; 1 is the paper's.", rich_help_panel=METHOD)
+    ] = 0.5,
     epochs: Annotated[
         int, typer.Option(help="Passes over the unlabelled frames (else the labelled).", rich_help_panel=SCHEDULE)
     ] = 100,
@@ -227,6 +239,13 @@ def train(
             rich_help_panel=SCHEDULE,
         ),
     ] = 256,
+    settle_over: Annotated[
+        Literal["learned", "all"],
+        typer.Option(
+            help="Take these from the frames learned from, or from --unlabeled whatever the method.",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = "learned",
     settle_every: Annotated[
         int,
         typer.Option(
@@ -342,12 +361,20 @@ def check_alone(given: dict[str, Any], allowed: tuple[str, ...]) -> None:
 def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     """Return the configs of defaults, config file, recipe and options, later ones going before earlier ones."""
     from endoseg_cli.data.sets.sources import SourcesConfig
+    from endoseg_cli.training.methods.table import idle_options, method_settings
     from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
-    from endoseg_cli.training.settings.config_file import build_config, read_config
+    from endoseg_cli.training.settings.config_file import build_config, merge_settings, read_config
 
     file = read_config(Path(given["config"])) if "config" in given else {"data": {}, "training": {}}
-    recipe = recipe_settings(given["recipe"]) if "recipe" in given else {}
-    training = {**_of_the_model(given), **file["training"], **recipe, **_training(given)}
+    if "recipe" in given and "method" in given:
+        raise UsageError("--recipe chooses strategies of endo-semis, found --method besides", hint="give one of them")
+    chosen = recipe_settings(given["recipe"]) if "recipe" in given else {}
+    chosen = method_settings(given["method"]) if "method" in given else chosen
+    name = chosen.get("method") or file["training"].get("method") or TrainConfig.method
+    for option in sorted(idle_options(name) & given.keys()):
+        raise UsageError(f"--{option.replace('_', '-')} does not count in the method {name}", hint="leave it out")
+    training = merge_settings({**_of_the_model(given), **method_settings(name)}, file["training"])
+    training = merge_settings(merge_settings(training, chosen), _training(given))
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
     if "views" in given:

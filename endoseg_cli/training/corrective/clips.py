@@ -16,6 +16,8 @@ from endoseg_cli.networks.files.bundle import ModelCard
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 
+BATCH = 8
+"""Frames that are predicted together."""
 AGREEMENT = 0.85
 """Dice between the two networks' masks from which a frame without a mask is trusted."""
 CERTAIN = 0.35
@@ -71,9 +73,7 @@ class FrozenNetworks:
         pictures = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
         images = self.normalise(pictures).to(memory_format=torch.channels_last)
         with torch.inference_mode():
-            logits = [network(image[None]) for network in self._networks for image in images]
-        count = len(images)
-        each = [torch.cat(logits[start : start + count]) for start in range(0, len(logits), count)]
+            each = [torch.cat([network(part) for part in torch.split(images, BATCH)]) for network in self._networks]
         probability, uncertainty = (maps[:, 0].cpu().numpy() for maps in combine(each))
         truth, known = clip.truth, np.ones(probability.shape, np.bool_)
         if truth is None:

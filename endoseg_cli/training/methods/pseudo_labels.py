@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -62,6 +62,11 @@ def joint_pseudo_label(first: PseudoLabel, second: PseudoLabel, rule: ThresholdR
     probability = torch.where(from_first, first.probability, second.probability)
     uncertainty = torch.where(from_first, first.uncertainty, second.uncertainty)
     return make_pseudo_label(probability, uncertainty, rule)
+
+
+def trusted_by(label: PseudoLabel, uncertainty: Tensor, rule: ThresholdRule = PAPER_RULE) -> PseudoLabel:
+    """Return the pseudo-label with another map (B, C, H, W) of uncertainty, which decides what is certain."""
+    return replace(label, uncertainty=uncertainty, certain=certain_mask(uncertainty, label.label, rule))
 
 
 def masked_bce(logits: Tensor, target: Tensor, keep: Tensor | None = None, reduction: Reduction = "all") -> Tensor:
