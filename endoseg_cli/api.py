@@ -36,6 +36,7 @@ from endoseg_cli.networks.files.models import resolve_weights
 from endoseg_cli.networks.running.device import Precision
 from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.pictures.resize import resize_frame
+from endoseg_cli.training.methods.table import method_settings
 from endoseg_cli.training.run import RunOptions, run_training
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.settings.config_file import build_config
@@ -208,6 +209,7 @@ def train(
     if unknown:
         raise UsageError(f"training has no setting {sorted(unknown)[0]}", hint="TrainConfig lists them")
     sources = build_config(SourcesConfig, data, "data.")
+    settings = {**method_settings(settings.get("method", TrainConfig.method)), **settings}
     config = build_config(TrainConfig, settings, "training.")
     return run_training(sources, config, Path(out), options=RunOptions(device=device))
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.engine.trainer import Trainer
-from endoseg_cli.training.methods.objective import ObjectiveWeights
 from endoseg_cli.training.shared.distributed import Ranks, with_ranks
+from endoseg_cli.training.strategies.objective import ObjectiveWeights
 from tests.training.small import CONFIG, boxed, make_data
 
 WEIGHTS = ObjectiveWeights(unsupervised=0.5, mutual=0.5, dice=1.0, reduction="kept")

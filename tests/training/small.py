@@ -14,6 +14,7 @@ from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import Trainer, TrainingData
 from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.strategies.mutual_learning import PAPER_FORM
 from tests.data.drawing import draw_frame, draw_mask, save
 
 SIZE = (32, 32)
@@ -33,7 +34,14 @@ CONFIG = TrainConfig(
     min_confidence=0.5,
     dice_weight=0.0,
     learning_rate=1e-3,
+    labeled_cross=True,
+    certainty="own",
+    reduction="all",
+    unsupervised_weight=0.5,
+    logit_weight=0.1,
+    mutual_form=PAPER_FORM,
 )
+"""The paper's strategies, small."""
 
 
 def save_frames(folder: Path, count: int, seed: int = 0) -> tuple[list[Path], list[Path]]:

@@ -13,9 +13,9 @@ from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.data.views.datasets import LabeledBatches
 from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.errors import UsageError
-from endoseg_cli.training.methods.objective import frame_dice_loss, soft_dice_loss
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.precision import resolve_precision
+from endoseg_cli.training.strategies.objective import frame_dice_loss, soft_dice_loss
 from tests.data.drawing import draw_frame, save
 from tests.training.small import CONFIG, SIZE, make_data, make_trainer, save_frames
 

@@ -36,7 +36,7 @@ DATA_SETTINGS = (
     "cache",
     "seed",
 )
-NOT_SETTINGS = ("out", "resume", "config", "recipe", "device", "tensorboard")
+NOT_SETTINGS = ("out", "resume", "config", "recipe", "method", "device", "tensorboard")
 PLACES = ("labeled", "negatives", "unlabeled", "val", "val_from", "split", "root", "cache")
 LONGER = ("max_steps", "epochs", "max_time")
 WITH_RESUME = ("resume", "device", "tensorboard", *PLACES, *LONGER)
@@ -106,12 +106,20 @@ def check_alone(given: dict[str, Any], allowed: tuple[str, ...]) -> None:
 def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     """Return the configs of defaults, config file, recipe and options, later ones going before earlier ones."""
     from endoseg_cli.data.sets.sources import SourcesConfig
+    from endoseg_cli.training.methods.table import idle_options, method_settings
     from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
-    from endoseg_cli.training.settings.config_file import build_config, read_config
+    from endoseg_cli.training.settings.config_file import build_config, merge_settings, read_config
 
     file = read_config(Path(given["config"])) if "config" in given else {"data": {}, "training": {}}
-    recipe = recipe_settings(given["recipe"]) if "recipe" in given else {}
-    training = {**_of_the_model(given), **file["training"], **recipe, **_training(given)}
+    if "recipe" in given and "method" in given:
+        raise UsageError("--recipe chooses strategies of endo-semis, found --method besides", hint="give one of them")
+    chosen = recipe_settings(given["recipe"]) if "recipe" in given else {}
+    chosen = method_settings(given["method"]) if "method" in given else chosen
+    name = chosen.get("method") or file["training"].get("method") or TrainConfig.method
+    for option in sorted(idle_options(name) & given.keys()):
+        raise UsageError(f"--{option.replace('_', '-')} does not count in the method {name}", hint="leave it out")
+    training = merge_settings({**_of_the_model(given), **method_settings(name)}, file["training"])
+    training = merge_settings(merge_settings(training, chosen), _training(given))
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
     if "views" in given:

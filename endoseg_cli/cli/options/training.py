@@ -166,10 +166,18 @@ class NetworkOptions:
 class MethodOptions:
     """How they teach each other."""
 
-    recipe: Annotated[
-        Literal["endo-semis", "cps", "supervised"],
+    method: Annotated[
+        str,
         typer.Option(
-            help="Strategies: all, cross pseudo-supervision alone, or none; switches below go before.",
+            help="How to learn from --unlabeled: supervised, mean-teacher, fixmatch, unimatch, cps or endo-semis.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "endo-semis"
+    recipe: Annotated[
+        Literal["endo-semis", "endo-semis-paper", "cps", "supervised"],
+        typer.Option(
+            help="Strategies of endo-semis: all, all as in the paper, cross-supervision alone, or none; switches below"
+            " go before.",
             rich_help_panel=METHOD,
         ),
     ] = "endo-semis"
@@ -181,7 +189,7 @@ class MethodOptions:
     ] = True
     labeled_cross: Annotated[
         bool, typer.Option(help="Learn labelled frames from the other network too.", rich_help_panel=METHOD)
-    ] = True
+    ] = False
     mutual_learning: Annotated[
         bool | None,
         typer.Option(
@@ -196,14 +204,18 @@ class MethodOptions:
         Literal["image", "pseudo-class"],
         typer.Option(help="Pixels the threshold is taken among; image is the paper's.", rich_help_panel=METHOD),
     ] = "pseudo-class"
+    certainty: Annotated[
+        Literal["own", "both"],
+        typer.Option(help="Networks whose passes tell how certain; own is the paper's.", rich_help_panel=METHOD),
+    ] = "both"
     min_confidence: Annotated[
         float,
         typer.Option(help="Trust no pixel less sure than this probability; 0.5 trusts any.", rich_help_panel=METHOD),
     ] = 0.7
     reduction: Annotated[
         Literal["all", "kept"],
-        typer.Option(help="What masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
-    ] = "all"
+        typer.Option(help="Pixels masked losses are divided by; all is the paper's.", rich_help_panel=METHOD),
+    ] = "kept"
     warm_up_steps: Annotated[
         int | None,
         typer.Option(help="Supervised steps first (default: a quarter, at most 500).", rich_help_panel=METHOD),
@@ -214,11 +226,11 @@ class MethodOptions:
     ] = None
     unsupervised_weight: Annotated[
         float, typer.Option(help="lambda at the end of the ramp-up.", rich_help_panel=METHOD)
-    ] = 0.5
+    ] = 1.2
     mutual_weight: Annotated[float, typer.Option(help="Weight of mutual learning.", rich_help_panel=METHOD)] = 0.5
     logit_weight: Annotated[
-        float, typer.Option(help="Weight of the logits in it; 1 is the paper's.", rich_help_panel=METHOD)
-    ] = 0.1
+        float, typer.Option(help="Weight of the outputs' difference in it; 1 is the paper's.", rich_help_panel=METHOD)
+    ] = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +269,13 @@ class ScheduleOptions:
             rich_help_panel=SCHEDULE,
         ),
     ] = 256
+    settle_over: Annotated[
+        Literal["learned", "all"],
+        typer.Option(
+            help="Take these from the frames learned from, or from --unlabeled whatever the method.",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = "learned"
     settle_every: Annotated[
         int,
         typer.Option(

@@ -48,6 +48,9 @@ class StrongViewConfig:
 
     probability: float = 0.2
     """Probability of each of the six operations, drawn independently."""
+    at_least: int = 1
+    """1: where nothing was drawn or changed, one operation is applied that changes the frame; 0, as in the paper,
+    leaves a quarter of the strong views equal to the weak ones."""
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Smallest and largest standard deviation of the Gaussian blur, in pixels."""
     clahe_clip_limit: tuple[float, float] = (1.0, 4.0)
@@ -63,6 +66,8 @@ class StrongViewConfig:
 
     def __post_init__(self) -> None:
         _check_within("strong.probability", self.probability, 0.0, 1.0)
+        if self.at_least not in (0, 1):
+            raise UsageError(f"augment.strong.at_least must be 0 or 1, found {self.at_least}")
         _check_range("strong.blur_sigma", self.blur_sigma, 0.01, 50.0)
         _check_range("strong.clahe_clip_limit", self.clahe_clip_limit, 0.1, 100.0)
         _check_within("strong.median_kernel", self.median_kernel, 3, 99)

@@ -19,12 +19,26 @@ def strong_view(image: NDArray[np.uint8], rng: np.random.Generator, config: Stro
     """Return a photometrically changed copy of a weak view (H, W, 3) RGB (Endo-SemiS, strong view).
 
     Gaussian blur, CLAHE, auto-contrast, median blur, gamma and brightness/contrast, in this order, each with
-    `config.probability`. Pixels do not move, so the pseudo-labels of the weak view hold for its strong view.
+    `config.probability`; with `config.at_least`, one more where the view would be the weak one. Pixels do not move, so
+    the pseudo-labels of the weak view hold for its strong view.
     """
     strong = image.copy()
     for operation in _OPERATIONS:
         if rng.random() < config.probability:
             strong = operation(strong, rng, config)
+    return _changed(strong, image, rng, config) if config.at_least else strong
+
+
+def _changed(
+    strong: NDArray[np.uint8], image: NDArray[np.uint8], rng: np.random.Generator, config: StrongViewConfig
+) -> NDArray[np.uint8]:
+    """Return a strong view that is not the weak one, `image`, unless nothing changes that, as where all is black."""
+    if not np.array_equal(strong, image):
+        return strong
+    for number in rng.permutation(len(_OPERATIONS)):
+        strong = _OPERATIONS[number](image, rng, config)
+        if not np.array_equal(strong, image):
+            break
     return strong
 
 

@@ -95,6 +95,8 @@ class Summary:
     """Intersection over union over all frames."""
     sensitivity: MeanStd
     """Sensitivity over the frames with a lesion."""
+    sensitivity_of_all: MeanStd
+    """Sensitivity over all frames, 1 on a frame without lesion, as the authors of Endo-SemiS count it."""
     specificity: MeanStd
     """Specificity over the frames that have background."""
     empty_frames: int
@@ -159,6 +161,7 @@ def summarise(scores: Sequence[FrameScore]) -> Summary:
         dice_with_lesion=mean_std(score.dice for score in with_lesion),
         iou=mean_std(score.iou for score in scores),
         sensitivity=mean_std(score.sensitivity for score in scores),
+        sensitivity_of_all=mean_std(score.sensitivity if score.present else 1.0 for score in scores),
         specificity=mean_std(score.specificity for score in scores),
         empty_frames=len(empty),
         empty_frames_kept=kept,

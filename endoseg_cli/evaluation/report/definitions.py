@@ -23,6 +23,11 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Dice, frames with lesion", "The same, over the frames whose true mask is not empty."),
     ("IoU", "(|A ∩ B| + 1e-5) / (|A ∪ B| + 1e-5); two empty masks give 1."),
     ("Sensitivity", "TP / (TP + FN) pixels; not defined on a frame without lesion, which is left out."),
+    (
+        "Sensitivity, 1 where undefined",
+        "The same over all frames, with 1 on a frame without lesion whatever is predicted there, as the authors of "
+        "Endo-SemiS count it: higher where many frames are empty. Compare it with their figures only.",
+    ),
     ("Specificity", "TN / (TN + FP) pixels; not defined on a frame that is all lesion, which is left out."),
     ("Pooled Dice", "Dice of the pixels of all frames taken as one mask; large frames and large lesions weigh more."),
     ("Empty frames kept empty", "Frames without lesion in which no pixel was predicted."),

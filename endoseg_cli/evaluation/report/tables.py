@@ -46,6 +46,7 @@ def summary_table(evaluation: Evaluation) -> Table:
         ("Dice, frames with lesion", summary.dice_with_lesion),
         ("IoU", summary.iou),
         ("Sensitivity", summary.sensitivity),
+        ("Sensitivity, 1 where undefined", summary.sensitivity_of_all),
         ("Specificity", summary.specificity),
     )
     rows = [(name, spread(value), str(value.frames)) for name, value in measures]

@@ -181,10 +181,14 @@ class UNet(nn.Module):
         logits: Tensor = self.segmentation_head(x)
         return logits
 
-    def reduce_bottleneck(self, features: Sequence[Tensor]) -> Tensor:
-        """Return the reduced bottleneck (B, C_bottleneck / 4, h, w) that mutual learning compares."""
+    def reduce_bottleneck(self, features: Sequence[Tensor], *, last_relu: bool = True) -> Tensor:
+        """Return the reduced bottleneck (B, C_bottleneck / 4, h, w) that mutual learning compares.
+
+        The paper's reducer ends in a ReLU, behind which it can turn to all zeros.
+        """
         assert self.bottleneck_reducer is not None, "this network was built without the bottleneck reducer"
-        reduced: Tensor = self.bottleneck_reducer(features[-1])
+        layers = self.bottleneck_reducer if last_relu else self.bottleneck_reducer[:-1]
+        reduced: Tensor = layers(features[-1])
         return reduced
 
     @property

@@ -19,6 +19,8 @@ from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.presence import demand_presence
 
 Maps = NDArray[np.float32]  # (N, H, W)
+BATCH = 8
+"""Frames that are predicted together."""
 AGREEMENT = 0.85
 """Dice between the two networks' masks from which a frame without a mask is trusted."""
 CERTAIN = 0.35
@@ -123,7 +125,7 @@ class FrozenNetworks:
         pictures = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
         images = self.normalise(pictures).to(memory_format=torch.channels_last)
         with torch.inference_mode():
-            each = [torch.cat([network(image[None]) for image in images]) for network in self._networks]
+            each = [torch.cat([network(part) for part in torch.split(images, BATCH)]) for network in self._networks]
         probability, uncertainty = (maps.cpu().numpy() for maps in combine(each))
         masks = [maps[:, 0].cpu().numpy() > 0 for maps in each]
         return demand_presence(probability, self._presence)[:, 0], uncertainty[:, 0], masks

@@ -32,7 +32,7 @@ class CorrectiveLearner:
         self.config, self.ranks, self.device = config, ranks, device
         torch.manual_seed(config.seed)
         network = CorrectiveNetwork(architecture)
-        share_batch_norm(network, ranks)
+        share_batch_norm(network, ranks, device)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

@@ -18,8 +18,8 @@ from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.files.bundle import MOST_SIDE
 from endoseg_cli.networks.running.device import resolve_device
-from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
-from endoseg_cli.training.methods.teacher import TeacherMaps, TeacherViews, teach
+from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.teacher import TeacherMaps, TeacherViews, teach
 
 SEED = 0
 

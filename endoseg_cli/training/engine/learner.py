@@ -1,33 +1,32 @@
-"""Two networks and their optimisers, and one step of Endo-SemiS in short parts that can be read and overridden."""
+"""Two networks and their optimisers, and one step of any method in short parts that can be read and overridden."""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from endoseg_cli.data.views.cutmix import paste_box
 from endoseg_cli.data.views.datasets import TrainingBatch, UnlabeledBatch
 from endoseg_cli.networks.architecture.encoders import normalisation
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.training.engine.statistics import step_statistics
-from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
-from endoseg_cli.training.methods.objective import ObjectiveWeights, StudentOutputs, Targets, objective
-from endoseg_cli.training.methods.pseudo_labels import PseudoLabel, joint_pseudo_label, pseudo_label_from_passes
-from endoseg_cli.training.methods.teacher import TeacherMaps, TeacherViews, teach
-from endoseg_cli.training.methods.uncertainty import ThresholdRule
+from endoseg_cli.training.engine.step_values import StepValues
+from endoseg_cli.training.methods.method import Study, Views
+from endoseg_cli.training.methods.table import find_method
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.distributed import ALONE, Ranks, mean_gradients, share_batch_norm
-from endoseg_cli.training.shared.precision import resolve_precision
+from endoseg_cli.training.shared.precision import at_least_float32, resolve_precision
+from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, StudentOutputs, Targets, Term
+from endoseg_cli.training.strategies.teacher import TeacherMaps, TeacherViews, teach
 
 NETWORKS = 2
-"""Endo-SemiS trains two networks of one architecture, which differ in their random start."""
+"""Every method trains two networks of one architecture, which differ in their random start."""
 Result = TypeVar("Result")
 Start = Callable[[UNet, int], None]
 """Gives network number n, counted from 0, the weights it starts from."""
@@ -44,6 +43,7 @@ class Learner:
         self, config: TrainConfig, *, device: torch.device, ranks: Ranks = ALONE, start: Start | None = None
     ) -> None:
         self.config, self.device, self.ranks = config, device, ranks
+        self.method = find_method(config.method)(config)
         self.networks = [self._build(number, start) for number in range(NETWORKS)]
         self.optimisers = [
             torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -60,17 +60,33 @@ class Learner:
         # Collectives of two threads would meet in any order, so several processes take the networks one by one.
         self._threads = _network_threads() if device.type == "cpu" and ranks.size == 1 else None
 
-    def compute_gradients(self, batch: TrainingBatch, step: int, weights: ObjectiveWeights) -> dict[str, float]:
-        """Leave the gradients of L(1) + L(2) in the networks; return every term and statistic of the step."""
-        images = self.normalise(batch.labeled.images)
+    def compute_gradients(
+        self, batch: TrainingBatch, step: int, weights: ObjectiveWeights, *, measure: bool = False
+    ) -> Mapping[str, float]:
+        """Leave the gradients of L(1) + L(2) in the networks; return every term and statistic of the step.
+
+        With `measure`, `gradient_<term>` are the norms of what each weighted term adds to the gradient besides.
+        """
         masks = batch.labeled.masks.to(self.device, non_blocking=True)
         unlabeled = batch.unlabeled if weights.unsupervised else None
+        views = self.views(batch.labeled.images, unlabeled)
         targets = Targets(masks=masks)
         if unlabeled is not None:
-            targets = self.targets(self.teach(images, unlabeled, step), masks)
-        students = self.study(images, unlabeled, step, mutual=weights.mutual > 0)
-        terms = self.backward(students, targets, weights)
-        return self._to_numbers({**terms, **step_statistics(targets)})
+            targets = self.targets(self.teach(views, step), masks)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        values: dict[str, Tensor] = {}
+        # One view after the other: the activations of one are gone before those of the next are made.
+        for study in self.method.studies(views, weights):
+            values |= self.backward(self.study(study, step), targets, weights, measure=measure)
+        for network in self.networks:
+            mean_gradients(network.parameters(), self.ranks)
+        return self._told({**values, **step_statistics(targets)})
+
+    @property
+    def teachers(self) -> list[UNet]:
+        """The networks that give the targets."""
+        return self.averages if self.method.teaching == "averages" else self.networks
 
     @property
     def judged(self) -> list[UNet]:
@@ -84,11 +100,7 @@ class Learner:
         decay = min(self.config.ema, (1 + step) / (10 + step))
         with torch.no_grad():
             for average, network in zip(self.averages, self.networks, strict=True):
-                for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-                    if mean.is_floating_point():
-                        mean.lerp_(value, 1 - decay)
-                    else:
-                        mean.copy_(value)
+                _follow(average, network, decay)
 
     def update(self, learning_rate: float) -> None:
         """Move both networks along their gradients."""
@@ -98,79 +110,111 @@ class Learner:
             self.scaler.step(optimiser)
         self.scaler.update()
 
-    def teach(self, images: Tensor, batch: UnlabeledBatch, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-        """Return what both networks say as teachers."""
-        boxed = batch.boxes.flatten(1).any(1).nonzero()[:, 0]
-        views = TeacherViews(
-            weak_1=self.normalise(batch.weak_1),
-            weak_2=self.normalise(batch.weak_2),
-            boxes=batch.boxes.to(self.device),
-            boxed=boxed.to(self.device),
-            labeled=images,
+    def views(self, labeled: Tensor, unlabeled: UnlabeledBatch | None) -> Views:
+        """Return the pictures of a step (uint8, see `TrainingBatch`) on the device, normalised."""
+        if unlabeled is None:
+            return Views(labeled=self.normalise(labeled))
+        return Views(
+            labeled=self.normalise(labeled),
+            weak_1=self.normalise(unlabeled.weak_1),
+            weak_2=self.normalise(unlabeled.weak_2),
+            strong_1=self.normalise(unlabeled.strong_1),
+            strong_2=self.normalise(unlabeled.strong_2),
+            boxes=unlabeled.boxes.to(self.device, non_blocking=True),
+            boxed=unlabeled.boxes.flatten(1).any(1).nonzero()[:, 0].to(self.device, non_blocking=True),
+        )
+
+    def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
+        """Return what both teachers say."""
+        assert views.weak_1 is not None and views.weak_2 is not None and views.boxes is not None
+        assert views.boxed is not None
+        frames, passes = len(views.weak_1), self.method.num_passes
+        everywhere = torch.arange(frames, device=self.device) if self.method.passes_over_both else views.boxed
+        seen = TeacherViews(
+            weak_1=views.weak_1, weak_2=views.weak_2, boxes=views.boxes, boxed=everywhere, labeled=views.labeled
         )
 
         def work(number: int) -> TeacherMaps:
-            draw, frames = self._draw(number, step), len(views.weak_1)
-            first, second = (draw.factors(name, frames, self.config.num_passes) for name in ("weak-1", "weak-2"))
+            draw = self._draw(number, step)
+            first, second = (
+                draw.factors(name, frames, passes) if passes else draw.none(frames) for name in ("weak-1", "weak-2")
+            )
             with self._autocast():
-                return teach(self.networks[number], views, first.to(self.device), second.to(self.device))
+                return teach(self.teachers[number], seen, first.to(self.device), second.to(self.device))
 
         first, second = self._both(work)
         return first, second
 
-    def targets(self, teachers: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
-        """Return what the students learn from: masks, pseudo-labels, joint pseudo-label, labelled pseudo-labels."""
-        config = self.config
-        rule = ThresholdRule(scope=config.threshold_scope, min_confidence=config.min_confidence)
-        first, second = (self._trusted(pseudo_label_from_passes(said.passes, rule)) for said in teachers)
-        joint = self._trusted(joint_pseudo_label(first, second, rule)) if config.joint_pseudo_label else None
-        labeled = (teachers[0].labeled > 0.5, teachers[1].labeled > 0.5)
-        return Targets(
-            masks=masks,
-            labeled=labeled if config.labeled_cross else None,
-            pseudo=(first, second),
-            joint=joint,
-        )
+    def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
+        """Return what the networks learn from."""
+        return self.method.targets(said, masks)
 
-    def study(
-        self, images: Tensor, batch: UnlabeledBatch | None, step: int, *, mutual: bool
-    ) -> tuple[StudentOutputs, StudentOutputs]:
+    def study(self, study: Study, step: int) -> Pair:
         """Return both networks' outputs in train mode (see `_study_one`)."""
-        weak = strong = None
-        if batch is not None:
-            boxes = batch.boxes
-            if self.config.cross_supervision:
-                weak = self.normalise(paste_box(batch.weak_1, batch.weak_2, boxes))
-            if self.config.joint_pseudo_label:
-                strong = self.normalise(paste_box(batch.strong_1, batch.strong_2, boxes))
 
         def work(number: int) -> StudentOutputs:
             with self._autocast():
-                return self._study_one(number, step, images, weak, strong, mutual=mutual)
+                return self._study_one(number, step, study)
 
         first, second = self._both(work)
         return first, second
 
     def backward(
-        self, students: tuple[StudentOutputs, StudentOutputs], targets: Targets, weights: ObjectiveWeights
+        self, students: Pair, targets: Targets, weights: ObjectiveWeights, *, measure: bool = False
     ) -> dict[str, Tensor]:
-        """Compute the objective and its gradients; each network's own graph is walked by its own thread."""
+        """Add the gradients of the terms; each network's own graph is walked by its own thread.
+
+        Return the terms before weighting and, with `measure`, the norm of each one's share of the gradient.
+        """
         cut = (_cut(students[0]), _cut(students[1]))
-        loss, terms = objective(cut, targets, weights, self.ranks)
+        terms = self.method.terms(cut, targets, weights, self.ranks)
+        counted = {name: term for name, term in terms.items() if term.weight and term.value.requires_grad}
+        values = {name: term.value.detach() for name, term in terms.items()}
+        if measure:
+            values |= self._measure(students, cut, counted)
+        loss = torch.stack([term.weight * term.value for term in counted.values()]).sum()
         torch.autograd.backward(self.scaler.scale(loss))
 
         def work(number: int) -> None:
-            self.optimisers[number].zero_grad(set_to_none=True)
-            outputs = [
-                (getattr(students[number], name), leaf.grad)
-                for name, leaf in vars(cut[number]).items()
-                if leaf is not None and leaf.grad is not None
-            ]
-            torch.autograd.backward([output for output, _ in outputs], [gradient for _, gradient in outputs])
-            mean_gradients(self.networks[number].parameters(), self.ranks)
+            pairs = [(output, leaf.grad) for output, leaf in _outputs(students[number], cut[number])]
+            reached = [(output, gradient) for output, gradient in pairs if gradient is not None]
+            torch.autograd.backward([output for output, _ in reached], [gradient for _, gradient in reached])
 
         self._both(work)
-        return terms
+        return values
+
+    def _measure(self, students: Pair, cut: Pair, terms: dict[str, Term]) -> dict[str, Tensor]:
+        """Return the norm of what each weighted term adds to a network's gradient, named `gradient_<term>`.
+
+        For a term of both networks it is the root of the mean square over the two.
+        """
+        norms: dict[str, Tensor] = {}
+        for name, term in terms.items():
+            found = [self._gradient(number, students[number], cut[number], term) for number in range(NETWORKS)]
+            squares = [gradient.square().sum() for gradient in found if gradient is not None]
+            norms[f"gradient_{name}"] = (torch.stack(squares).sum() / len(squares)).sqrt()
+        return norms
+
+    def _gradient(self, number: int, student: StudentOutputs, leaves: StudentOutputs, term: Term) -> Tensor | None:
+        """Return the gradient of a weighted term in one network's parameters, flat, None where it has no part in it."""
+        pairs = _outputs(student, leaves)
+        into = torch.autograd.grad(
+            term.weight * term.value, [leaf for _, leaf in pairs], retain_graph=True, allow_unused=True
+        )
+        reached = [
+            (output, gradient) for (output, _), gradient in zip(pairs, into, strict=True) if gradient is not None
+        ]
+        if not reached:
+            return None
+        gradients = torch.autograd.grad(
+            [output for output, _ in reached],
+            list(self.networks[number].parameters()),
+            [gradient for _, gradient in reached],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients if gradient is not None])
+        return self.ranks.mean(flat)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, 3, H, W) as floats, normalised as the encoder takes them, on the device."""
@@ -195,33 +239,37 @@ class Learner:
         for average, saved in zip(self.averages, state, strict=False):
             average.load_state_dict(saved["average"])
 
-    def _study_one(
-        self, number: int, step: int, images: Tensor, weak: Tensor | None, strong: Tensor | None, *, mutual: bool
-    ) -> StudentOutputs:
-        """Run one network over labelled frames, weak and strong views, each a batch of its own for BatchNorm.
+    def _study_one(self, number: int, step: int, study: Study) -> StudentOutputs:
+        """Run one network over the pictures of a view, a batch of its own for BatchNorm.
 
         As the authors do: statistics of labelled frames then owe nothing to strong colours, and the running ones,
-        which teachers and predictions use, average over the three kinds in that order.
+        which teachers and predictions use, average over the kinds in their order.
         """
         network, draw = self.networks[number].train(), self._draw(number, step)
+        features = network.encode(study.pictures)
+        seen = features
+        if study.feature_dropout:
+            seen = [self._disturbed(feature, draw, study, place) for place, feature in enumerate(features)]
+        factors = draw.factors(study.view, len(study.pictures))[0].to(self.device)
+        height, width = study.pictures.shape[-2:]
+        # factors in float32 would turn every activation behind them to float32 under autocast
+        masks = split_factors(factors.to(features[-1].dtype), network.config)
+        logits = network.decode(seen, masks)[..., :height, :width]
+        compared: dict[str, Tensor] = {}
+        if study.with_features:
+            last_relu = self.config.mutual_form.bottleneck == "paper"
+            compared = {
+                "low_level": features[0],
+                "bottleneck": network.reduce_bottleneck(features, last_relu=last_relu),
+            }
+        return StudentOutputs(**{study.view: logits, **compared})
 
-        def logits(pictures: Tensor, stream: str) -> tuple[Tensor, list[Tensor]]:
-            features = network.encode(pictures)
-            factors = draw.factors(stream, len(pictures))[0].to(self.device)
-            height, width = pictures.shape[-2:]
-            return network.decode(features, split_factors(factors, network.config))[..., :height, :width], features
-
-        labeled, features = logits(images, "labeled")
-        return StudentOutputs(
-            labeled=labeled,
-            weak=None if weak is None else logits(weak, "weak")[0],
-            strong=None if strong is None else logits(strong, "strong")[0],
-            low_level=features[0] if mutual else None,
-            bottleneck=network.reduce_bottleneck(features) if mutual else None,
-        )
-
-    def _trusted(self, label: PseudoLabel) -> PseudoLabel:
-        return label if self.config.uncertainty_guidance else replace(label, certain=torch.ones_like(label.certain))
+    @staticmethod
+    def _disturbed(feature: Tensor, draw: DropoutDraw, study: Study, place: int) -> Tensor:
+        """Return a feature map without some of its channels."""
+        frames, channels = feature.shape[:2]
+        factors = draw.channels(f"{study.view}-{place}", frames, channels, study.feature_dropout)
+        return feature * factors.to(feature)
 
     def _draw(self, number: int, step: int) -> DropoutDraw:
         return DropoutDraw(
@@ -233,7 +281,7 @@ class Learner:
         network = UNet(self.config.network)
         if start is not None:
             start(network, number)
-        share_batch_norm(network, self.ranks)
+        share_batch_norm(network, self.ranks, self.device)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def _both(self, work: Callable[[int], Result]) -> list[Result]:
@@ -245,10 +293,11 @@ class Learner:
         half = torch.float16 if self._precision == "fp16" else torch.bfloat16
         return torch.autocast(self.device.type, half, enabled=self._precision != "fp32")
 
-    def _to_numbers(self, values: dict[str, Tensor]) -> dict[str, float]:
-        """Return values as floats, averaged over the processes, with one transfer from the device."""
-        stacked = self.ranks.mean(torch.stack([value.detach().double() for value in values.values()]))
-        return dict(zip(values, stacked.tolist(), strict=True))
+    def _told(self, values: dict[str, Tensor]) -> StepValues:
+        """Return values, averaged over the processes, still on the device."""
+        # joined by cat, which keeps double precision where some have it: not every device knows it
+        joined = torch.cat([at_least_float32(value.detach()).reshape(1) for value in values.values()])
+        return StepValues(list(values), self.ranks.mean(joined))
 
 
 def _network_threads() -> ThreadPoolExecutor:
@@ -267,14 +316,24 @@ def _network_threads() -> ThreadPoolExecutor:
 
 def _cut(student: StudentOutputs) -> StudentOutputs:
     """Return the outputs as leaves of a new graph, which collect the objective's gradient."""
-
-    def leaf(output: Tensor | None) -> Tensor | None:
-        return None if output is None else output.detach().requires_grad_()
-
     return StudentOutputs(
-        labeled=student.labeled.detach().requires_grad_(),
-        weak=leaf(student.weak),
-        strong=leaf(student.strong),
-        low_level=leaf(student.low_level),
-        bottleneck=leaf(student.bottleneck),
+        **{name: None if output is None else output.detach().requires_grad_() for name, output in vars(student).items()}
     )
+
+
+def _outputs(student: StudentOutputs, cut: StudentOutputs) -> list[tuple[Tensor, Tensor]]:
+    """Return what a network gave, with its leaves in the objective's graph."""
+    return [(output, getattr(cut, name)) for name, output in vars(student).items() if output is not None]
+
+
+def _follow(average: UNet, network: UNet, decay: float) -> None:
+    """Move an averaged network towards a network; statistics of BatchNorm that are held (momentum 0) stay."""
+    for own, trained in zip(average.parameters(), network.parameters(), strict=True):
+        own.lerp_(trained, 1 - decay)
+    for module, other in zip(average.modules(), network.modules(), strict=True):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.momentum != 0:
+            for mean, value in zip(module.buffers(), other.buffers(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from endoseg_cli.training.methods.objective import ObjectiveWeights
-from endoseg_cli.training.methods.ramp import unsupervised_weight
 from endoseg_cli.training.settings.config import TrainConfig
+from endoseg_cli.training.strategies.objective import ObjectiveWeights
+from endoseg_cli.training.strategies.ramp import unsupervised_weight
 
 RAMP_EPOCHS = 5
 """Epochs of the ramp-up in the paper."""
@@ -65,10 +65,15 @@ class Schedule:
             ),
             mutual=config.mutual_weight if self.mutual and warm else 0.0,
             logit=config.logit_weight,
+            mutual_form=config.mutual_form,
             dice=config.dice_weight,
             dice_over=config.dice_over,
             reduction=config.reduction,
         )
+
+    def is_ramping(self, step: int) -> bool:
+        """Return whether the unsupervised terms are on at a step, but do not count in full yet."""
+        return self.unlabeled and 0 < self.weights(step).unsupervised < self.config.unsupervised_weight
 
     def is_over(self, step: int, seconds: float) -> bool:
         """Return whether the run ends before this step."""
@@ -111,7 +116,7 @@ def make_schedule(config: TrainConfig, *, labeled: int, unlabeled: int) -> Sched
     total = config.max_steps or config.epochs * steps_per_epoch
     quarter = total // 4
     learns = unlabeled > 0 and config.uses_unlabeled
-    mutual = config.mutual_learning if config.mutual_learning is not None else unlabeled > 0
+    mutual = config.uses_mutual if config.uses_mutual is not None else unlabeled > 0
     default_warm_up = min(quarter, LONGEST_WARM_UP) if learns else 0
     default_ramp = min(quarter, RAMP_EPOCHS * steps_per_epoch)
     return Schedule(

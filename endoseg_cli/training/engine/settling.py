@@ -18,6 +18,8 @@ from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.pictures.resize import resize_frame
 
+BatchNorm = (nn.BatchNorm2d, nn.SyncBatchNorm)
+"""Layers with running statistics, in one process and in several."""
 BATCH = 32
 """Frames whose statistics are taken together, about; their mean over all batches is kept."""
 TEACHER_FRAMES = 128
@@ -33,7 +35,7 @@ def settled(network: UNet, batches: Iterable[Tensor]) -> UNet:
     copy.to(like.device, like.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     copy.load_state_dict(network.state_dict())
     copy.eval()
-    norms = [module for module in copy.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in copy.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -55,7 +57,7 @@ def settle_teacher(network: UNet, batches: Iterable[Tensor]) -> None:
 def hold_statistics(network: UNet) -> None:
     """Keep the running statistics as they are, whatever the network is trained on from now on."""
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, BatchNorm):
             module.momentum = 0.0
 
 

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from endoseg_cli.training.methods.objective import Targets
-from endoseg_cli.training.methods.pseudo_labels import PseudoLabel, pseudo_label_agreement, pseudo_label_statistics
+from endoseg_cli.training.strategies.objective import Targets
+from endoseg_cli.training.strategies.pseudo_labels import PseudoLabel, pseudo_label_agreement, pseudo_label_statistics
 
 WATCHED_STEPS = 20
 """Over how many steps foreground is averaged before it is judged."""
 SMALLEST_SHARE = 0.1
 """Pseudo-labels with less than this of the labels' foreground have died out."""
 
-_STATISTICS = ("foreground", "kept", "agreement")
+SMALLEST_GRADIENT = 0.005
+"""A term whose weighted gradient is a smaller share of the supervised one's is idle."""
+SMALLEST_SPREAD = 0.01
+"""A bottleneck whose channels have a smaller standard deviation than this has collapsed."""
+
+_STATISTICS = ("foreground", "kept", "agreement", "gradient", "bottleneck_spread")
 
 
 def step_statistics(targets: Targets) -> dict[str, Tensor]:
@@ -69,9 +74,47 @@ class RunningMeans:
         self.sums, self.counts = {}, {}
 
 
-def idle_terms(means: Mapping[str, float]) -> list[str]:
-    """Return the terms of the objective that are on but were exactly zero all the time."""
+class IdleWatch:
+    """Says of the terms that are on whether they do anything, once for each until it does."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def warnings(self, means: Mapping[str, float], *, is_ramping: bool = False) -> list[str]:
+        """Take in the means since the last validation and return what the user should know.
+
+        A term is idle whose value is zero, or that adds less than `SMALLEST_GRADIENT` of the masks' gradient; that is
+        not judged while terms do not count in full (`is_ramping`). A bottleneck that no longer varies compares nothing.
+        """
+        found = dict.fromkeys(_zero_terms(means), "was exactly zero since the last validation")
+        found |= {} if is_ramping else _weak_terms(means)
+        for name, value in means.items():
+            if name.startswith("bottleneck_spread") and value < SMALLEST_SPREAD:
+                found[name] = f"is {value:.1e}: the reduced bottleneck hardly varies, and comparing it teaches nothing"
+        told, self._told = self._told, set(found)
+        return [
+            f"{name} {words}" if name.startswith("bottleneck_spread") else f"{name} is on, but {words}"
+            for name, words in found.items()
+            if name not in told
+        ]
+
+
+def _zero_terms(means: Mapping[str, float]) -> list[str]:
     return [name for name, mean in means.items() if mean == 0.0 and not name.startswith(_STATISTICS)]
+
+
+def _weak_terms(means: Mapping[str, float]) -> dict[str, str]:
+    masks = max((means.get(f"gradient_supervised_{number}", 0.0) for number in (1, 2)), default=0.0)
+    shares = {
+        name.removeprefix("gradient_"): value / masks
+        for name, value in means.items()
+        if masks and name.startswith("gradient_")
+    }
+    return {
+        name: f"its gradient is {100 * share:.2g} % of that of the masks"
+        for name, share in shares.items()
+        if share < SMALLEST_GRADIENT
+    }
 
 
 class CollapseWatch:

@@ -12,7 +12,7 @@ from endoseg_cli.data.views.datasets import UnlabeledBatch, to_tensor
 from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
 from endoseg_cli.training.engine.learner import Learner
-from endoseg_cli.training.methods.pseudo_labels import PseudoLabel
+from endoseg_cli.training.strategies.pseudo_labels import PseudoLabel
 
 MOST_FRAMES = 32
 """Validation frames that are looked at, evenly spread: K passes over all of them would take too long."""
@@ -38,8 +38,8 @@ def teacher_quality(learner: Learner, frames: FrameStore, step: int) -> dict[str
 def _teach(learner: Learner, images: Tensor, step: int) -> dict[str, PseudoLabel]:
     boxes = torch.zeros(len(images), 1, *images.shape[-2:], dtype=torch.bool)
     batch = UnlabeledBatch(weak_1=images, weak_2=images, strong_1=images, strong_2=images, boxes=boxes)
-    lone = learner.normalise(images[:1])  # a teacher wants labelled frames as well
-    targets = learner.targets(learner.teach(lone, batch, step), boxes[:1])
+    views = learner.views(images[:1], batch)  # a teacher wants labelled frames as well
+    targets = learner.targets(learner.teach(views, step), boxes[:1])
     assert targets.pseudo is not None
     labels = {"1": targets.pseudo[0], "2": targets.pseudo[1]}
     return labels if targets.joint is None else {**labels, "joint": targets.joint}

@@ -21,15 +21,16 @@ from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.training.engine.checkpoint import load_checkpoint, save_checkpoint
 from endoseg_cli.training.engine.learner import NETWORKS, Learner, Start
 from endoseg_cli.training.engine.memory import explain_memory, is_out_of_memory
+from endoseg_cli.training.engine.prefetch import prefetched
 from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.engine.schedule import Schedule, make_schedule
 from endoseg_cli.training.engine.settling import TEACHER_FRAMES, hold_statistics, plain_batches, settle_teacher, settled
-from endoseg_cli.training.engine.statistics import CollapseWatch, RunningMeans, idle_terms
+from endoseg_cli.training.engine.statistics import CollapseWatch, IdleWatch, RunningMeans
 from endoseg_cli.training.engine.teacher_quality import teacher_quality
 from endoseg_cli.training.engine.validation import validate
-from endoseg_cli.training.methods.objective import ObjectiveWeights
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.distributed import ALONE, Ranks
+from endoseg_cli.training.strategies.objective import ObjectiveWeights
 
 PACE_STEPS = 4
 """Steps with pseudo-labels after which it is known how long one takes."""
@@ -52,6 +53,18 @@ class TrainingData:
     def unlabeled_count(self) -> int:
         """Number of unlabelled frames."""
         return 0 if self.unlabeled is None else len(self.unlabeled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BegunStep:
+    """A step whose values were not looked at yet."""
+
+    step: int
+    """Its number, from 1."""
+    learning_rate: float
+    """Its learning rate."""
+    values: Mapping[str, float]
+    """Its terms and statistics."""
 
 
 class Trainer:
@@ -81,6 +94,7 @@ class Trainer:
         self.scored: Sequence[UNet] = self.learner.judged
         """The networks as they were last validated: with settled statistics, if these are on."""
         self.step = 0
+        self._begun: _BegunStep | None = None
         self.seconds = 0.0
         self.best = [-math.inf] * NETWORKS
         self.latest = [-math.inf] * NETWORKS
@@ -89,6 +103,7 @@ class Trainer:
         self._warm_at: float | None = None
         self.means = RunningMeans()
         self.watch = CollapseWatch()
+        self.idle = IdleWatch()
         cv2.setNumThreads(1)  # a frame is small: one thread is as fast, and leaves the cores to the networks
 
     def fit(self) -> None:
@@ -99,32 +114,57 @@ class Trainer:
                 self.seconds = time.monotonic() - began
                 if self.is_over() or self._paces():
                     break
-                values = self.train_step(batch)
+                self.begin_step(batch)
                 self.seconds = time.monotonic() - began
-                self._tell_step(values)
                 if self.step % self.schedule.validation_interval == 0:
                     self.validate()
                     self._validation_seconds = time.monotonic() - began - self.seconds
                 elif self.step % self.config.checkpoint_every == 0:
                     self.save()
+        self.finish_step()
         if self.means.counts:  # steps since the last validation
             self.validate()
 
-    def train_step(self, batch: TrainingBatch) -> dict[str, float]:
+    def train_step(self, batch: TrainingBatch) -> Mapping[str, float]:
         """Train both networks on one batch and return the value of every term and statistic."""
+        self.begin_step(batch)
+        begun = self._begun
+        assert begun is not None
+        self.finish_step()
+        return begun.values
+
+    def begin_step(self, batch: TrainingBatch) -> None:
+        """Train both networks on one batch; its values are looked at when the next one has begun.
+
+        So the device never waits for them. A step that was not finite is then found one step late, but before
+        anything is written.
+        """
         weights = self.schedule.weights(self.step)
         if weights.unsupervised:
             self._settle_teachers()
         values = self._gradients(batch, weights)
-        self._check_finite(values)
-        self.learner.update(self.schedule.learning_rate(self.step, self._clock()))
+        rate = self.schedule.learning_rate(self.step, self._clock())
+        self.learner.update(rate)
         self.learner.average(self.step)
         self.step += 1
-        self.means.add(values)
-        return values
+        before, self._begun = self._begun, _BegunStep(step=self.step, learning_rate=rate, values=values)
+        self._finish(before)
+
+    def finish_step(self) -> None:
+        """Look at the values of the step that was begun last."""
+        begun, self._begun = self._begun, None
+        self._finish(begun)
+
+    def _finish(self, begun: _BegunStep | None) -> None:
+        if begun is None:
+            return
+        self._check_finite(begun)
+        self.means.add(begun.values)
+        self._tell_step(begun)
 
     def validate(self) -> None:
         """Score both networks, keep the weights of those that are better than ever, and write a checkpoint."""
+        self.finish_step()
         learner = self.learner
         self.scored = self._settle(learner.judged)
         scores = tuple(
@@ -141,8 +181,8 @@ class Trainer:
                 self.best[number - 1] = score.dice
                 self._write(self._best_path(number), {"network": network.state_dict(), "step": self.step})
         self.save()
-        for name in idle_terms(means):
-            self.listener.on_warning(f"step {self.step}: {name} is on, but was exactly zero since the last validation")
+        for warning in self.idle.warnings(means, is_ramping=self.schedule.is_ramping(self.step - 1)):
+            self.listener.on_warning(f"step {self.step}: {warning}")
         if self.ranks.leads and self.schedule.weights(self.step - 1).unsupervised:
             means |= teacher_quality(learner, self.data.validation, self.step)
         self.listener.on_validation(
@@ -160,6 +200,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint from which `resume` goes on."""
+        self.finish_step()
         self._write(
             self.folder / LAST,
             {
@@ -228,7 +269,7 @@ class Trainer:
         if not (count and every):
             return
         is_first = not self.schedule.weights(self.step - 1).unsupervised
-        for network in self.learner.networks:
+        for network in self.learner.teachers:
             hold_statistics(network)
             if is_first or self.step % every == 0:
                 settle_teacher(network, self._plain_batches(count))
@@ -236,13 +277,15 @@ class Trainer:
     def _plain_batches(self, count: int) -> Iterator[Tensor]:
         """Yield `count` frames, evenly spread over all that the run learns from, as the networks take them."""
         learned = [self.data.labeled]
-        if self.data.unlabeled is not None and self.batches.unlabeled is not None:
+        taken = self.batches.unlabeled is not None or self.config.settle_over == "all"
+        if self.data.unlabeled is not None and taken:
             learned.append(self.data.unlabeled)
         return plain_batches(learned, count, self.config.size, self.learner.normalise)
 
-    def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> dict[str, float]:
+    def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> Mapping[str, float]:
         try:
-            return self.learner.compute_gradients(batch, self.step, weights)
+            is_last = (self.step + 1) % self.schedule.validation_interval == 0
+            return self.learner.compute_gradients(batch, self.step, weights, measure=is_last)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -251,16 +294,16 @@ class Trainer:
             batch, lambda part: self.learner.compute_gradients(part, self.step, weights), self.ranks.size
         )
 
-    def _tell_step(self, values: Mapping[str, float]) -> None:
-        for warning in self.watch.warnings(values):
-            self.listener.on_warning(f"step {self.step}: {warning}")
+    def _tell_step(self, begun: _BegunStep) -> None:
+        for warning in self.watch.warnings(begun.values):
+            self.listener.on_warning(f"step {begun.step}: {warning}")
         self.listener.on_step(
             StepRecord(
-                step=self.step,
-                total_steps=self.schedule.expected_steps(self.step, self.seconds),
-                epoch=self.step / self.schedule.steps_per_epoch,
-                learning_rate=self.schedule.learning_rate(self.step - 1, self.seconds),
-                values=values,
+                step=begun.step,
+                total_steps=self.schedule.expected_steps(begun.step, self.seconds),
+                epoch=begun.step / self.schedule.steps_per_epoch,
+                learning_rate=begun.learning_rate,
+                values=begun.values,
                 seconds_left=None if self.config.max_time is None else max(self.config.max_time - self.seconds, 0.0),
             )
         )
@@ -331,7 +374,7 @@ class Trainer:
 
     def _loader(self) -> Iterator[TrainingBatch]:
         workers = self.config.workers
-        return iter(
+        batches = iter(
             DataLoader(
                 self.batches,
                 batch_size=None,
@@ -341,6 +384,8 @@ class Trainer:
                 worker_init_fn=_use_one_thread if workers else None,
             )
         )
+        # on a CPU the networks need the cores that reading ahead would take
+        return batches if workers or self.learner.device.type == "cpu" else prefetched(batches)
 
     def _write(self, path: Path, state: dict[str, Any]) -> None:
         if self.ranks.leads:
@@ -349,18 +394,19 @@ class Trainer:
     def _best_path(self, number: int) -> Path:
         return self.folder / f"best{number}.pt"
 
-    def _check_finite(self, values: Mapping[str, float]) -> None:
-        broken = [name for name, value in values.items() if not math.isfinite(value)]
+    def _check_finite(self, begun: _BegunStep) -> None:
+        broken = [name for name, value in begun.values.items() if not math.isfinite(value)]
         if broken:
             raise TrainingError(
-                f"step {self.step + 1}: the loss term {broken[0]} is not finite; the batch held {self._files()}",
+                f"step {begun.step}: the loss term {broken[0]} is not finite; the batch held"
+                f" {self._files(begun.step - 1)}",
                 hint="lower --learning-rate; the last good checkpoint is kept",
             )
 
-    def _files(self) -> str:
-        frames = [self.data.labeled.path(index) for _, index in self.batches.labeled.keys(self.step)]
+    def _files(self, step: int) -> str:
+        frames = [self.data.labeled.path(index) for _, index in self.batches.labeled.keys(step)]
         if self.batches.unlabeled is not None and self.data.unlabeled is not None:
-            frames += [self.data.unlabeled.path(index) for _, index in self.batches.unlabeled.keys(self.step)]
+            frames += [self.data.unlabeled.path(index) for _, index in self.batches.unlabeled.keys(step)]
         return ", ".join(map(str, dict.fromkeys(frames)))
 
 

@@ -1,5 +1,5 @@
-"""The formulas of the paper, one file a strategy, as functions of tensors that can be tested alone.
+"""The methods of `--method` as peers, one file each: what teaches, what is studied, and by which terms.
 
-Uncertainty, pseudo-labels, the joint pseudo-label, mutual learning, the objective that arranges them, and its ramp. May
-import training.shared, data and networks.
+A new one is a file beside the others and a line in `table`. May import training.strategies, training.shared and
+data.
 """

@@ -10,22 +10,33 @@ from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNetConfig
 from endoseg_cli.networks.files.bundle import MOST_SIDE, FieldOfViewMode
-from endoseg_cli.training.methods.objective import DiceOver
-from endoseg_cli.training.methods.pseudo_labels import Reduction
-from endoseg_cli.training.methods.uncertainty import ThresholdScope
+from endoseg_cli.training.methods.method import Certainty
+from endoseg_cli.training.methods.table import find_method
+from endoseg_cli.training.strategies.mutual_learning import MutualForm
+from endoseg_cli.training.strategies.objective import DiceOver
+from endoseg_cli.training.strategies.pseudo_labels import Reduction
+from endoseg_cli.training.strategies.uncertainty import ThresholdScope
 
-Recipe = Literal["endo-semis", "cps", "supervised"]
-"""Which strategies are on: all of the paper's, cross pseudo-supervision alone, or none."""
+Recipe = Literal["endo-semis", "endo-semis-paper", "cps", "supervised"]
+"""Which strategies of Endo-SemiS are on: all, all in the paper's settings, cross-supervision alone, or none."""
+SettleOver = Literal["learned", "all"]
+"""Frames over which BatchNorm statistics are taken anew: those that are learned from, or the unlabelled ones always."""
 Selection = Literal["best", "last"]
 """Which weights of a run the model gets: each network's best on the validation frames, or those of the last step."""
 TrainPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 """Type that convolutions compute in; losses and weights are always float32. auto is bf16 where the device has it."""
 
 
+MENDED_FORM = MutualForm(on="probabilities", low_level=0.0, bottleneck="normalised")
+"""What mutual learning compares unless the paper's form is asked for, of whose terms two come to nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides what a training run computes, apart from the data."""
 
+    method: str = "endo-semis"
+    """How unlabelled frames are learned from: a name in training.methods.table."""
     encoder: EncoderName = "resnet34"
     """Encoder of both U-Nets."""
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16)
@@ -63,6 +74,8 @@ class TrainConfig:
     settle_frames: int = 256
     """Frames, of all that the run learns from, over which the statistics of BatchNorm are taken anew for each
     validation and for the model; with 0 they stay the running averages of training, as in the paper."""
+    settle_over: SettleOver = "learned"
+    """Frames that those of settle_frames are taken from; all: unlabelled ones too where only masks are learned from."""
     settle_every: int = 25
     """Steps between which they are taken anew for the teachers as well, once there are pseudo-labels, and held in
     between; with 0 teachers predict with running averages, as in the paper."""
@@ -83,8 +96,9 @@ class TrainConfig:
     """Teach each network's weak view with the other's pseudo-label (Endo-SemiS, cross-supervision)."""
     joint_pseudo_label: bool = True
     """Teach the strong views with the surer network's pseudo-label (Endo-SemiS, joint pseudo-label)."""
-    labeled_cross: bool = True
-    """Teach each network with what the other says about labelled frames."""
+    labeled_cross: bool = False
+    """Teach each network with what the other says about labelled frames; on in the paper, though it pulls away from
+    the masks there."""
     mutual_learning: bool | None = None
     """Pull the networks together on labelled frames; if not set, only where there are unlabelled frames."""
     uncertainty_guidance: bool = True
@@ -93,20 +107,25 @@ class TrainConfig:
     """K, the stochastic passes of a teacher."""
     threshold_scope: ThresholdScope = "pseudo-class"
     """Pixels that the threshold is taken among: each class of the pseudo-label; image is the paper's."""
+    certainty: Certainty = "both"
+    """Passes that the uncertainty is taken from: both networks' (entropy of their mean), or, as in the paper, the own
+    ones of the network that gives the label (mean of their entropies)."""
     min_confidence: float = 0.7
     """Pixels more uncertain than this probability are not trusted; 0.5, the paper's, excludes none."""
-    reduction: Reduction = "all"
-    """What masked losses are divided by: all pixels, as in the paper, or the kept ones."""
+    reduction: Reduction = "kept"
+    """What masked losses are divided by: the kept pixels, or all, as in the paper."""
     warm_up_steps: int | None = None
     """Supervised steps before the other terms begin, 0 in the paper; a quarter of the run, at most 500, if not set."""
     ramp_steps: int | None = None
     """Steps of the ramp-up; five epochs as in the paper, but at most a quarter of the run, if not set."""
-    unsupervised_weight: float = 0.5
-    """lambda at the end of the ramp-up."""
+    unsupervised_weight: float = 1.2
+    """lambda at the end of the ramp-up; 0.5 in the paper, whose supervised loss has no Dice term."""
     mutual_weight: float = 0.5
     """Weight of mutual learning."""
-    logit_weight: float = 0.1
-    """Weight of the logits' squared difference within it; 1 is the paper's and outweighs all else in short runs."""
+    logit_weight: float = 0.5
+    """Weight of the squared difference of logits, or probabilities, within it; 1 in the paper."""
+    mutual_form: MutualForm = field(default_factory=lambda: MENDED_FORM)
+    """What mutual learning compares."""
     seed: int = 0
     """Seed of every random draw."""
     workers: int = 0
@@ -124,6 +143,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.network  # noqa: B018 - building it checks encoder, widths and dropout
+        find_method(self.method)
         for name in ("batch_size", "unlabeled_batch_size", "epochs", "max_steps", "patience", "validate_every"):
             _check_at_least(name, getattr(self, name), 1)
         for name in ("checkpoint_every", "num_passes", "corrective_steps"):
@@ -139,6 +159,8 @@ class TrainConfig:
         _check_choice("field_of_view", self.field_of_view, get_args(FieldOfViewMode))
         _check_choice("dice_over", self.dice_over, get_args(DiceOver))
         _check_choice("threshold_scope", self.threshold_scope, get_args(ThresholdScope))
+        _check_choice("certainty", self.certainty, get_args(Certainty))
+        _check_choice("settle_over", self.settle_over, get_args(SettleOver))
         _check_choice("reduction", self.reduction, get_args(Reduction))
         _check_choice("select", self.select, get_args(Selection))
         _check_choice("precision", self.precision, get_args(TrainPrecision))
@@ -163,10 +185,13 @@ class TrainConfig:
 
     @property
     def uses_unlabeled(self) -> bool:
-        """Whether any strategy is on in which the networks teach each other."""
-        return self.unsupervised_weight > 0 and (
-            self.cross_supervision or self.joint_pseudo_label or self.labeled_cross
-        )
+        """Whether the method learns from unlabelled frames under these settings."""
+        return find_method(self.method).uses_unlabeled(self)
+
+    @property
+    def uses_mutual(self) -> bool | None:
+        """Whether mutual learning is on; None where that depends on there being unlabelled frames."""
+        return self.mutual_learning if "mutual_learning" in find_method(self.method).options else False
 
     @property
     def frames_unlabeled(self) -> int:
@@ -174,18 +199,39 @@ class TrainConfig:
         return self.batch_size if self.unlabeled_batch_size is None else self.unlabeled_batch_size
 
 
+PAPER_SETTINGS: dict[str, Any] = {
+    "labeled_cross": True,
+    "threshold_scope": "image",
+    "certainty": "own",
+    "min_confidence": 0.5,
+    "reduction": "all",
+    "warm_up_steps": 0,
+    "unsupervised_weight": 0.5,
+    "mutual_weight": 0.5,
+    "logit_weight": 1.0,
+    "mutual_form": {"on": "logits", "low_level": 0.5, "bottleneck": "paper"},
+    "dice_weight": 0.0,
+    "settle_frames": 0,
+    "augment": {"strong": {"at_least": 0}},
+}
+"""The paper's settings of the method, where endoseg's defaults differ; lengths, sizes and rates are the user's."""
+
+
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the settings of `TrainConfig` that a recipe stands for.
+    """Return the settings of `TrainConfig` that a recipe, a choice of Endo-SemiS's strategies, stands for.
 
     cps is cross pseudo-supervision (Chen et al., CVPR 2021) on the weak views: no uncertainty, one pass. A recipe says
     all of it, so that it also undoes another one that a config file was written with.
     """
-    switches = ("cross_supervision", "joint_pseudo_label", "labeled_cross", "uncertainty_guidance")
+    switches = ("cross_supervision", "joint_pseudo_label", "uncertainty_guidance")
     on: dict[str, Any] = {**dict.fromkeys(switches, True), "mutual_learning": None, "num_passes": 5}
-    off = {"joint_pseudo_label": False, "labeled_cross": False, "mutual_learning": False}
+    on |= {"method": "endo-semis", "labeled_cross": False}
+    off = {"joint_pseudo_label": False, "mutual_learning": False}
     match recipe:
         case "endo-semis":
             return on
+        case "endo-semis-paper":
+            return {**on, **PAPER_SETTINGS}
         case "cps":
             return {**on, **off, "uncertainty_guidance": False, "num_passes": 1}
         case "supervised":

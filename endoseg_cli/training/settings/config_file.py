@@ -20,6 +20,16 @@ SECTIONS: dict[str, type] = {"data": SourcesConfig, "training": TrainConfig}
 """What a config file may set, by section."""
 RECORD = "record"
 """Section of a run's config.yaml that says what happened; it sets nothing, so reading skips it."""
+FORMAT, FORMAT_KEY = 2, "config_format"
+"""Version of the settings' meaning, which a run's record says; without it the run is of version 1."""
+BEFORE_FORMAT_2: dict[str, Any] = {
+    "method": "endo-semis",
+    "certainty": "own",
+    "settle_over": "learned",
+    "mutual_form": {"on": "logits", "low_level": 0.5, "bottleneck": "paper"},
+    "augment": {"strong": {"at_least": 0}},
+}
+"""What settings that came with version 2 stood at before; a run of version 1 recorded every other one."""
 Config = TypeVar("Config")
 Settings = dict[str, Any]
 
@@ -49,7 +59,26 @@ def read_config(path: Path, sections: Mapping[str, type] = SECTIONS) -> dict[str
     _check_keys(found, [*sections, RECORD], "", path)
     for name, kind in sections.items():
         _check_section(kind, found.get(name) or {}, f"{name}.", path)
-    return {name: dict(found.get(name) or {}) for name in sections}
+    settings = {name: dict(found.get(name) or {}) for name in sections}
+    return _with_old_meaning(settings, found.get(RECORD))
+
+
+def _with_old_meaning(settings: dict[str, Settings], record: Any) -> dict[str, Settings]:
+    """Return the settings of a run of an older format with what settings that it did not have yet stood at then."""
+    is_run = isinstance(record, Mapping) and "training" in settings
+    if not is_run or record.get(FORMAT_KEY, 1) >= FORMAT:
+        return settings
+    return {**settings, "training": merge_settings(BEFORE_FORMAT_2, settings["training"])}
+
+
+def merge_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Settings:
+    """Return both, section by section; where both say something, the second one's word counts."""
+    merged = dict(first)
+    for name, value in second.items():
+        before = merged.get(name)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[name] = merge_settings(before, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def build_config(kind: type[Config], settings: Mapping[str, Any], where: str) -> Config:
@@ -68,7 +97,8 @@ def write_config(path: Path, sources: SourcesConfig, config: TrainConfig, record
 
 def write_sections(path: Path, sections: Mapping[str, Settings], record: Mapping[str, Any]) -> None:
     """Write the sections of a config file and the record; raises OutputError when the disk does not take it."""
-    resolved = {**{name: plain(settings) for name, settings in sections.items()}, RECORD: plain(record)}
+    dated = {FORMAT_KEY: FORMAT, **record}
+    resolved = {**{name: plain(settings) for name, settings in sections.items()}, RECORD: plain(dated)}
     try:
         with whole_file(path) as file:
             file.write(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode("utf-8"))

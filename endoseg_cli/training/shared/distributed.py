@@ -137,8 +137,8 @@ def mean_gradients(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm whose statistics in train mode are those of the frames of all processes.
 
-    torch's SyncBatchNorm runs on GPUs alone; this one runs wherever the process group does, so that the test with two
-    CPU processes tests what GPUs run. Two exchanges (means, then squared deviations) keep it as exact as BatchNorm.
+    torch's SyncBatchNorm runs on GPUs alone, where it is used; this one runs wherever the process group does.
+    Two exchanges (means, then squared deviations) keep it as exact as BatchNorm.
     """
 
     ranks = ALONE
@@ -163,12 +163,18 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked.add_(1)
 
 
-def share_batch_norm(network: nn.Module, ranks: Ranks) -> None:
+def share_batch_norm(network: nn.Module, ranks: Ranks, device: torch.device) -> None:
     """Make every BatchNorm of a network share its statistics among the processes; names and values stay."""
     if ranks.size == 1:
         return
     for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
+        if type(module) is not nn.BatchNorm2d:
+            continue
+        if device.type == "cuda":
+            # it keeps the attributes of BatchNorm2d and adds this one
+            module.__class__ = nn.SyncBatchNorm  # type: ignore[assignment]
+            module.process_group = None  # type: ignore[assignment]
+        else:
             module.__class__ = SharedBatchNorm2d
             assert isinstance(module, SharedBatchNorm2d)
             module.ranks = ranks

@@ -23,6 +23,7 @@ from endoseg_cli.errors import EndosegError, InputError, OutputError, UsageError
 from endoseg_cli.locks import lock
 from endoseg_cli.networks.files.bundle import load_bundle
 from endoseg_cli.training.engine.checkpoint import load_checkpoint
+from endoseg_cli.training.methods.table import METHODS
 from endoseg_cli.training.runs.log import read_metrics
 from endoseg_cli.training.settings.config import TrainConfig
 from tests.training.small import save_frames
@@ -68,8 +69,16 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     assert bundle.card.networks == 2 and "3 labelled and 5 unlabelled" in bundle.card.training_data
     rows = read_metrics(out / "metrics.csv")
     assert [row["step"] for row in rows] == ["2", "4"]
-    wanted = {"seconds", "learning_rate", "supervised_1", "cross_2", "joint_1", "labeled_cross_2", "logit_mse"}
-    wanted |= {"low_level_dissimilarity", "bottleneck_kl", "val_dice_1", "val_dice_2", "agreement", "foreground_kept_2"}
+    wanted = {"seconds", "learning_rate", "supervised_1", "cross_2", "joint_1", "gradient_cross_1"}
+    wanted |= {
+        "probability_mse",
+        "bottleneck_kl",
+        "bottleneck_spread_2",
+        "val_dice_1",
+        "val_dice_2",
+        "agreement",
+        "foreground_kept_2",
+    }
     assert wanted <= set(rows[1])
     record = yaml.safe_load((out / "config.yaml").read_text())["record"]
     assert len(record["data_digest"]) == 64 and record["versions"]["torch"] == str(torch.__version__)
@@ -242,6 +251,41 @@ def test_options_go_before_the_config_file(data: Sequence[str], tmp_path: Path) 
     assert training["augment"]["colour_jitter"]["probability"] == 0.5
     assert training["cross_supervision"] is False
     assert "cross_1" not in read_metrics(tmp_path / "run" / "metrics.csv")[0]
+
+
+def test_a_method_brings_its_settings_which_options_and_file_go_before(data: Sequence[str], tmp_path: Path) -> None:
+    small = [*SMALL[: SMALL.index("--num-passes")], *SMALL[SMALL.index("--num-passes") + 2 :], "--max-steps", "2"]
+    found = {}
+    for name, options in (("plain", ()), ("own", ("--min-confidence", "0.6"))):
+        invoke(*data, *small, "--method", "fixmatch", *options, "--out", str(tmp_path / name))
+        found[name] = yaml.safe_load((tmp_path / name / "config.yaml").read_text())["training"]
+    assert found["plain"]["method"] == "fixmatch" and found["plain"]["min_confidence"] == 0.95
+    assert found["own"]["min_confidence"] == 0.6 and found["own"]["reduction"] == "all"
+    assert "strong_1" in read_metrics(tmp_path / "plain" / "metrics.csv")[-1]
+    assert len(load_bundle(tmp_path / "plain" / "model.safetensors").networks) == 2
+    invoke("--resume", str(tmp_path / "plain"), "--max-steps", "3")
+    assert read_metrics(tmp_path / "plain" / "metrics.csv")[-1]["step"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--method", "fixmach"), "--method must be supervised or mean-teacher or fixmatch"),
+        (("--method", "cps", "--recipe", "cps"), "--recipe chooses strategies of endo-semis, found --method besides"),
+        (("--method", "unimatch", "--certainty", "own"), "--certainty does not count in the method unimatch"),
+        (("--method", "cps", "--joint-pseudo-label"), "--joint-pseudo-label does not count in the method cps"),
+    ],
+)
+def test_methods_and_settings_that_do_not_go_together_are_refused(
+    data: Sequence[str], tmp_path: Path, options: Sequence[str], message: str
+) -> None:
+    error = error_of(*data, *options, "--out", str(tmp_path / "run"))
+    assert isinstance(error, UsageError) and message in error.message and not (tmp_path / "run").exists()
+
+
+def test_the_help_names_every_method() -> None:
+    parameter = inspect.signature(train, eval_str=True).parameters["method"]
+    assert all(name in parameter.annotation.__metadata__[0].help for name in METHODS)
 
 
 def test_what_the_help_says_are_the_defaults() -> None:

@@ -42,7 +42,7 @@ def test_the_strong_view_moves_no_pixel() -> None:
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_probability_decides_whether_colours_change(probability: float) -> None:
     image = scene()
-    strong = strong_view(image, np.random.default_rng(0), StrongViewConfig(probability=probability))
+    strong = strong_view(image, np.random.default_rng(0), StrongViewConfig(probability=probability, at_least=0))
     jittered = colour_jitter(image, np.random.default_rng(0), ColourJitterConfig(probability=probability))
     assert np.array_equal(strong, image) == (probability == 0.0)
     assert np.array_equal(jittered, image) == (probability == 0.0)
@@ -51,10 +51,24 @@ def test_probability_decides_whether_colours_change(probability: float) -> None:
 def test_each_operation_comes_with_its_own_draw() -> None:
     image = scene(32)
     unchanged = sum(
-        np.array_equal(strong_view(image, random_generator(0, 0, i, "strong-1"), StrongViewConfig()), image)
+        np.array_equal(strong_view(image, random_generator(0, 0, i, "strong-1"), StrongViewConfig(at_least=0)), image)
         for i in range(600)
     )
     assert 0.8**6 - 0.08 < unchanged / 600 < 0.8**6 + 0.08
+
+
+def test_the_strong_view_is_never_the_weak_one_unless_nothing_can_change_it() -> None:
+    image = scene(32)
+    paper, ours = StrongViewConfig(at_least=0), StrongViewConfig()
+    for index in range(100):
+        views = [strong_view(image, random_generator(0, 0, index, "strong-1"), config) for config in (paper, ours)]
+        assert not np.array_equal(views[1], image)
+        assert np.array_equal(views[0], image) or np.array_equal(views[0], views[1]), (
+            "what was drawn anyway stays as it was"
+        )
+    black = np.zeros((16, 16, 3), np.uint8)
+    dark = [strong_view(black, random_generator(0, 0, index, "strong-1"), ours) for index in range(5)]
+    assert all(view.shape == black.shape for view in dark)
 
 
 def test_the_same_generator_gives_the_same_view_and_leaves_the_weak_view_alone() -> None:

@@ -90,6 +90,9 @@ def test_summarise_by_hand() -> None:
     assert summary.iou.mean == pytest.approx((1 + 5 / 15 + 0 + 1 + 0 + 1) / 6, abs=1e-5)
     assert summary.sensitivity.mean == pytest.approx((1 + 0.5 + 0 + 1) / 4)
     assert summary.sensitivity.frames == 4
+    empty = summary.empty_frames
+    assert summary.sensitivity_of_all.frames == summary.frames and empty > 0
+    assert summary.sensitivity_of_all.mean == pytest.approx((1 + 0.5 + 0 + 1 + empty) / (4 + empty))
     assert summary.specificity.mean == pytest.approx((1 + 85 / 90 + 1 + 1 + 0.9) / 5)
     assert summary.specificity.frames == 5
     assert (summary.empty_frames_kept, summary.empty_frames_kept_share) == (1, 0.5)

@@ -8,7 +8,7 @@ import torch
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.unet import DecoderBlock, UNet, UNetConfig, pad_to_stride
-from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
 from tests.networks.tiny import TINY, tiny_network
 
 

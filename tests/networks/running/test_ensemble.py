@@ -5,7 +5,7 @@ import math
 import torch
 
 from endoseg_cli.networks.running.ensemble import combine
-from endoseg_cli.training.methods.uncertainty import binary_entropy, expected_entropy
+from endoseg_cli.training.strategies.uncertainty import binary_entropy, expected_entropy
 
 
 def test_probability_is_the_mean_of_the_sigmoids() -> None:

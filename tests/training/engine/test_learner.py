@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from endoseg_cli.data.views.datasets import TrainingBatch
 from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.engine.trainer import TrainingData
-from endoseg_cli.training.methods.objective import ObjectiveWeights
+from endoseg_cli.training.methods.method import Study
 from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
+from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets
 from tests.training.small import CONFIG, boxed, make_data, make_trainer
 
 ON = ObjectiveWeights(unsupervised=0.5, mutual=0.5)
@@ -132,3 +134,44 @@ def test_a_step_lowers_the_loss(data: TrainingData, tmp_path: Path) -> None:
     batch = trainer.batches[0]
     found = [trainer.train_step(batch)["supervised_1"] for _ in range(12)]
     assert found[-1] < 0.9 * found[0]
+
+
+def test_under_autocast_every_decoder_activation_is_in_half_precision(batch: TrainingBatch) -> None:
+    learner = make_learner(replace(CONFIG, precision="bf16"))
+    seen: list[torch.dtype] = []
+    for module in learner.networks[0].decoder.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_hook(lambda _, inputs, out: seen.append(out.dtype))
+    learner.compute_gradients(batch, 1, OFF)
+    assert len(seen) == 10 and set(seen) == {torch.bfloat16}
+
+
+def test_teachers_say_probabilities_in_float32_under_autocast(batch: TrainingBatch) -> None:
+    """In bf16 a sigmoid above 0.998 is 1, and its entropy 0."""
+    learner = make_learner(replace(CONFIG, precision="bf16"))
+    assert batch.unlabeled is not None
+    head = learner.networks[0].segmentation_head[0]
+    assert isinstance(head, torch.nn.Conv2d) and head.bias is not None
+    with torch.no_grad():
+        head.bias.add_(7.0)
+    said = learner.teach(learner.views(batch.labeled.images, batch.unlabeled), 1)[0]
+    assert said.passes.dtype == torch.float32 and 0.998 < said.passes.max() < 1
+
+
+def test_views_are_studied_one_after_the_other(batch: TrainingBatch) -> None:
+    """The backward of one view comes before the forward of the next, so that only one view's activations are kept."""
+    order: list[str] = []
+
+    class Watched(Learner):
+        def study(self, study: Study, step: int) -> Pair:
+            order.append(f"study {study.view}")
+            return super().study(study, step)
+
+        def backward(
+            self, students: Pair, targets: Targets, weights: ObjectiveWeights, *, measure: bool = False
+        ) -> dict[str, Tensor]:
+            order.append("backward")
+            return super().backward(students, targets, weights, measure=measure)
+
+    Watched(CONFIG, device=torch.device("cpu")).compute_gradients(batch, 1, ON)
+    assert order == ["study labeled", "backward", "study weak", "backward", "study strong", "backward"]

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from endoseg_cli.training.engine.schedule import make_schedule
-from endoseg_cli.training.methods.ramp import epoch_weight
 from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
+from endoseg_cli.training.settings.config_file import build_config
+from endoseg_cli.training.strategies.mutual_learning import MutualForm
+from endoseg_cli.training.strategies.ramp import epoch_weight
 
 CONFIG = TrainConfig(encoder_weights="none", batch_size=4)
 
@@ -18,19 +20,25 @@ def test_an_epoch_is_one_pass_over_the_unlabelled_frames() -> None:
 
 
 def test_the_papers_schedule_is_asked_for_by_its_settings() -> None:
-    paper = replace(CONFIG, warm_up_steps=0, logit_weight=1.0, threshold_scope="image")
+    paper = build_config(
+        TrainConfig, {**recipe_settings("endo-semis-paper"), "encoder_weights": "none", "batch_size": 4}, ""
+    )
     schedule = make_schedule(paper, labeled=4, unlabeled=40)
     assert schedule.ramp_steps == 50 and schedule.total_steps == 1000
     weights = [schedule.weights(epoch * 10).unsupervised for epoch in range(8)]
     assert weights == pytest.approx([epoch_weight(epoch) for epoch in range(8)])
-    assert schedule.weights(0).mutual == 0.5
+    found = schedule.weights(0)
+    assert found.mutual == 0.5 and found.logit == 1.0 and found.dice == 0 and found.reduction == "all"
+    assert found.mutual_form == MutualForm(on="logits", low_level=0.5, bottleneck="paper")
+    assert paper.threshold_scope == "image" and paper.certainty == "own" and paper.min_confidence == 0.5
+    assert paper.labeled_cross and not paper.settle_frames and not paper.augment.strong.at_least
 
 
 def test_a_short_run_warms_up_and_ramps_in_quarters() -> None:
     schedule = make_schedule(replace(CONFIG, max_steps=100), labeled=4, unlabeled=400)
     assert (schedule.warm_up_steps, schedule.ramp_steps) == (25, 25)
     assert schedule.weights(24).unsupervised == schedule.weights(24).mutual == 0
-    assert schedule.weights(25).unsupervised > 0 and schedule.weights(50).unsupervised == 0.5
+    assert schedule.weights(25).unsupervised > 0 and schedule.weights(50).unsupervised == 1.2
 
 
 def test_without_unlabelled_frames_everything_but_the_supervised_term_is_off() -> None:

@@ -6,12 +6,12 @@ import torch
 from endoseg_cli.training.engine.statistics import (
     WATCHED_STEPS,
     CollapseWatch,
+    IdleWatch,
     RunningMeans,
-    idle_terms,
     step_statistics,
 )
-from endoseg_cli.training.methods.objective import Targets
-from endoseg_cli.training.methods.pseudo_labels import PseudoLabel
+from endoseg_cli.training.strategies.objective import Targets
+from endoseg_cli.training.strategies.pseudo_labels import PseudoLabel
 
 
 def pseudo_label(foreground: int, kept_foreground: int, kept_background: int) -> PseudoLabel:
@@ -46,10 +46,24 @@ def test_terms_that_come_late_are_averaged_over_their_own_steps() -> None:
 
 
 def test_a_term_that_is_zero_all_the_time_is_idle_but_a_statistic_is_not() -> None:
-    assert idle_terms({"cross_1": 0.0, "joint_1": 0.1, "kept_1": 0.0, "low_level_dissimilarity": 0.0}) == [
-        "cross_1",
-        "low_level_dissimilarity",
-    ]
+    found = IdleWatch().warnings({"cross_1": 0.0, "joint_1": 0.1, "kept_1": 0.0, "low_level_dissimilarity": 0.0})
+    assert [warning.split()[0] for warning in found] == ["cross_1", "low_level_dissimilarity"]
+    assert all("is on, but was exactly zero" in warning for warning in found)
+
+
+def test_a_term_whose_gradient_is_next_to_nothing_is_idle_once_it_counts_in_full() -> None:
+    means = {"cross_1": 0.5, "gradient_supervised_1": 2.0, "gradient_cross_1": 0.5, "gradient_bottleneck_kl": 0.002}
+    watch = IdleWatch()
+    assert not watch.warnings(means, is_ramping=True)
+    assert watch.warnings(means) == ["bottleneck_kl is on, but its gradient is 0.1 % of that of the masks"]
+    assert not watch.warnings(means), "told once"
+    assert not watch.warnings({**means, "gradient_bottleneck_kl": 0.2})
+    assert len(watch.warnings(means)) == 1, "told again after it came back"
+
+
+def test_a_bottleneck_that_no_longer_varies_is_told() -> None:
+    found = IdleWatch().warnings({"bottleneck_spread_1": 0.002, "bottleneck_spread_2": 0.4}, is_ramping=True)
+    assert len(found) == 1 and found[0].startswith("bottleneck_spread_1 is 2.0e-03: the reduced bottleneck hardly")
 
 
 def values(first: float, second: float) -> dict[str, float]:

@@ -11,15 +11,17 @@ from torch import Tensor
 from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.engine.teacher_quality import MOST_FRAMES, teacher_quality
-from endoseg_cli.training.methods.teacher import TeacherMaps
+from endoseg_cli.training.methods.method import Views
+from endoseg_cli.training.strategies.teacher import TeacherMaps
 from tests.training.small import CONFIG, SIZE, save_frames
 
 
 class KnowingLearner(Learner):
     """Network 1 says that bright pixels are lesion, as they are, less one; network 2 says that nothing is."""
 
-    def teach(self, images: Tensor, batch: object, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-        bright = (batch.weak_1.float().mean(1, keepdim=True) > 200).float()  # type: ignore[attr-defined]
+    def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
+        assert views.weak_1 is not None
+        bright = ((views.weak_1 * self._std + self._mean).mean(1, keepdim=True) > 200).float()
         return self._says(bright * 0.9 + 0.01), self._says(bright * 0 + 0.02)
 
     def _says(self, probability: Tensor) -> TeacherMaps:
@@ -42,9 +44,10 @@ def test_no_more_frames_than_the_limit_are_looked_at(tmp_path: Path) -> None:
     seen: list[int] = []
 
     class CountingLearner(KnowingLearner):
-        def teach(self, images: Tensor, batch: object, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-            seen.append(len(batch.weak_1))  # type: ignore[attr-defined]
-            return super().teach(images, batch, step)
+        def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
+            assert views.weak_1 is not None
+            seen.append(len(views.weak_1))
+            return super().teach(views, step)
 
     teacher_quality(
         CountingLearner(CONFIG, device=torch.device("cpu")), FrameStore(images * 40, masks * 40, size=SIZE), step=0

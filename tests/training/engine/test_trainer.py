@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from endoseg_cli.training.engine.checkpoint import load_checkpoint
 from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.engine.trainer import TrainingData
-from endoseg_cli.training.methods.objective import ObjectiveWeights
+from endoseg_cli.training.strategies.objective import ObjectiveWeights
 from tests.training.small import CONFIG, make_data, make_trainer
 
 
@@ -63,10 +64,12 @@ class BrokenLearner(Learner):
 
     room = 100
 
-    def compute_gradients(self, batch: TrainingBatch, step: int, weights: ObjectiveWeights) -> dict[str, float]:
+    def compute_gradients(
+        self, batch: TrainingBatch, step: int, weights: ObjectiveWeights, *, measure: bool = False
+    ) -> Mapping[str, float]:
         if len(batch.labeled.images) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        values = super().compute_gradients(batch, step, weights)
+        values = super().compute_gradients(batch, step, weights, measure=measure)
         return {**values, "cross_2": math.nan} if step == 2 else values
 
 
@@ -157,8 +160,11 @@ def test_tiny_sets_fill_their_batches_and_without_unlabelled_frames_training_is_
 
 def test_an_idle_term_is_reported(data: TrainingData, tmp_path: Path) -> None:
     class IdleLearner(Learner):
-        def compute_gradients(self, batch: TrainingBatch, step: int, weights: ObjectiveWeights) -> dict[str, float]:
-            return {**super().compute_gradients(batch, step, weights), "low_level_dissimilarity": 0.0}
+        def compute_gradients(
+            self, batch: TrainingBatch, step: int, weights: ObjectiveWeights, *, measure: bool = False
+        ) -> Mapping[str, float]:
+            found = super().compute_gradients(batch, step, weights, measure=measure)
+            return {**found, "low_level_dissimilarity": 0.0, "gradient_low_level_dissimilarity": 1.0}
 
     warnings: list[str] = []
     trainer = make_trainer(data, tmp_path, replace(CONFIG, max_steps=3), RunListener(on_warning=warnings.append))

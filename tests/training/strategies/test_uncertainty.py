@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from endoseg_cli.training.methods.uncertainty import (
+from endoseg_cli.training.strategies.uncertainty import (
     ThresholdRule,
     binary_entropy,
     certain_mask,

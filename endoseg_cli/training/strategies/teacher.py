@@ -10,7 +10,8 @@ from torch import Tensor
 
 from endoseg_cli.data.views.cutmix import paste_box
 from endoseg_cli.networks.architecture.unet import UNet
-from endoseg_cli.training.methods.dropout import split_factors
+from endoseg_cli.training.shared.precision import at_least_float32
+from endoseg_cli.training.strategies.dropout import split_factors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class TeacherViews:
     boxes: Tensor
     """CutMix boxes of the unlabelled frames, (B, 1, H, W) bool."""
     boxed: Tensor
-    """Positions of the frames that have a box, (N,) int64 on the device of the pictures."""
+    """Positions of the frames whose w2 is looked at, those with a box at least, (N,) int64 on the pictures' device."""
     labeled: Tensor
     """x_l, the labelled frames."""
 
@@ -37,6 +38,8 @@ class TeacherMaps:
     """p^k of K stochastic passes over w1, with those over w2 pasted into the boxes, (K, B, C, H, W)."""
     labeled: Tensor
     """p of the labelled frames in eval mode, without dropout, (B, C, H, W)."""
+    other_passes: Tensor | None = None
+    """p^k over w2, with those over w1 pasted into the boxes, where all of w2 was looked at."""
 
 
 @torch.no_grad()
@@ -57,18 +60,27 @@ def teach(network: UNet, views: TeacherViews, dropout_1: Tensor, dropout_2: Tens
     ours, ours_start = _rows(features, slice(unlabeled)), start[:unlabeled]
     skips = network.decode_skips(ours)
     factors = torch.cat([dropout_1, dropout_2[:, views.boxed]], dim=1)
+    # float32 logits: a sigmoid in half precision is 1 above 0.998, where the entropy is then 0
     passes = torch.stack(
         [
-            torch.sigmoid(network.decode_rest(ours_start, ours, split_factors(one, network.config), skips))
+            torch.sigmoid(
+                at_least_float32(network.decode_rest(ours_start, ours, split_factors(one, network.config), skips))
+            )
             for one in factors.to(start.dtype)
         ]
     )
     height, width = views.weak_1.shape[-2:]
     first, second = passes[:, :frames, :, :height, :width], passes[:, frames:, :, :height, :width]
+    others = None
     if boxed:
-        first = first.clone()
-        first[:, views.boxed] = paste_box(first[:, views.boxed], second, views.boxes[views.boxed])
-    return TeacherMaps(passes=first, labeled=torch.sigmoid(labeled[..., :height, :width]))
+        whole, first = first, first.clone()
+        first[:, views.boxed] = paste_box(whole[:, views.boxed], second, views.boxes[views.boxed])
+        others = paste_box(second, whole, views.boxes) if boxed == frames else None
+    return TeacherMaps(
+        passes=first,
+        labeled=torch.sigmoid(at_least_float32(labeled[..., :height, :width])),
+        other_passes=others,
+    )
 
 
 def _rows(features: Sequence[Tensor], rows: slice) -> list[Tensor]:

@@ -8,22 +8,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endoseg_cli.training.methods.objective import ObjectiveWeights, StudentOutputs, Targets, objective, soft_dice_loss
-from endoseg_cli.training.methods.pseudo_labels import joint_pseudo_label, pseudo_label_from_passes
-from endoseg_cli.training.methods.ramp import epoch_weight
+from endoseg_cli.training.methods.endo_semis import EndoSemiS
+from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, StudentOutputs, Targets, soft_dice_loss
+from endoseg_cli.training.strategies.pseudo_labels import joint_pseudo_label, pseudo_label_from_passes
+from endoseg_cli.training.strategies.ramp import epoch_weight
 from tests.training import naive
+from tests.training.small import CONFIG
 
 SHAPE = (2, 2, 5, 6)
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+Arrays = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def draw_step(seed: int = 0) -> naive.Step:
     rng = np.random.default_rng(seed)
 
-    def pair(*shape: int) -> Pair:
+    def pair(*shape: int) -> Arrays:
         return rng.normal(size=shape), rng.normal(size=shape)
 
-    def probabilities(*shape: int) -> Pair:
+    def probabilities(*shape: int) -> Arrays:
         return rng.uniform(0.01, 0.99, shape), rng.uniform(0.01, 0.99, shape)
 
     return naive.Step(
@@ -36,6 +38,14 @@ def draw_step(seed: int = 0) -> naive.Step:
         low_level=pair(2, 4, 13, 12),
         bottleneck=pair(2, 6, 2, 3),
     )
+
+
+def objective(students: Pair, targets: Targets, weights: ObjectiveWeights) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted sum of Endo-SemiS's terms, and those that count."""
+    terms = EndoSemiS(CONFIG).terms(students, targets, weights)
+    counted = {name: term for name, term in terms.items() if term.weight}
+    loss = torch.stack([term.weight * term.value for term in counted.values()]).sum()
+    return loss, {name: term.value.detach() for name, term in counted.items()}
 
 
 def arrange(step: naive.Step) -> tuple[tuple[StudentOutputs, StudentOutputs], Targets]:
@@ -75,13 +85,17 @@ def test_the_objective_is_the_papers(epoch: int) -> None:
     }
 
 
+def leaves(student: StudentOutputs) -> dict[str, Tensor]:
+    return {name: leaf for name, leaf in vars(student).items() if leaf is not None}
+
+
 def gradients(weights: ObjectiveWeights, *without: str) -> tuple[set[str], set[str]]:
     students, targets = arrange(draw_step())
     targets = replace(targets, **dict.fromkeys(without))  # type: ignore[arg-type]
     loss, _ = objective(students, targets, weights)
     loss.backward()  # type: ignore[no-untyped-call]
     first, second = (
-        {name for name, leaf in vars(student).items() if leaf.grad is not None and leaf.grad.abs().max() > 0}
+        {name for name, leaf in leaves(student).items() if leaf.grad is not None and bool(leaf.grad.abs().max() > 0)}
         for student in students
     )
     return first, second
@@ -113,10 +127,11 @@ def test_a_network_learns_from_the_other_one_not_from_itself() -> None:
 def test_no_gradient_of_one_network_reaches_the_other_without_mutual_learning() -> None:
     students, targets = arrange(draw_step())
     _, both = objective(students, targets, ObjectiveWeights(unsupervised=0.5))
-    frozen = StudentOutputs(**{name: leaf.detach() for name, leaf in vars(students[1]).items()})
+    frozen = StudentOutputs(**{name: leaf.detach() for name, leaf in leaves(students[1]).items()})
     loss, _ = objective((students[0], frozen), targets, ObjectiveWeights(unsupervised=0.5))
     loss.backward()  # type: ignore[no-untyped-call]
-    assert both and students[0].labeled.grad is not None and students[1].labeled.grad is None
+    assert both and all(leaf.grad is not None for name, leaf in leaves(students[0]).items() if name == "labeled")
+    assert all(leaf.grad is None for leaf in leaves(students[1]).values())
 
 
 def test_the_kept_reduction_weighs_kept_pixels_only() -> None:

@@ -37,6 +37,17 @@ class DropoutDraw:
         kept = torch.from_numpy(rng.random((passes, batch * ranks, sum(_channels(self.config)))) < keep)
         return kept[:, rank * batch : (rank + 1) * batch].float() / keep
 
+    def none(self, batch: int) -> Tensor:
+        """Return the factors of one pass that drops nothing, (1, batch, sum of channels)."""
+        return torch.ones(1, batch, sum(_channels(self.config)))
+
+    def channels(self, stream: str, batch: int, count: int, dropout: float) -> Tensor:
+        """Return factors, 0 or 1/(1-dropout), for `count` channels of a feature, as (batch, count, 1, 1) on the CPU."""
+        rank, ranks = self.share
+        rng = random_generator(self.seed, self.step, self.network, f"dropout-{stream}")
+        kept = torch.from_numpy(rng.random((batch * ranks, count)) < 1 - dropout)
+        return kept[rank * batch : (rank + 1) * batch, :, None, None].float() / (1 - dropout)
+
 
 def split_factors(factors: Tensor, config: UNetConfig) -> list[Tensor]:
     """Return the factors (B, sum of channels) of one pass as the (B, C, 1, 1) masks that `UNet.decode` takes."""

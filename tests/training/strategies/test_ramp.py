@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from endoseg_cli.training.methods.ramp import epoch_weight, ramp_up, unsupervised_weight
+from endoseg_cli.training.strategies.ramp import epoch_weight, ramp_up, unsupervised_weight
 from tests.training import naive
 
 

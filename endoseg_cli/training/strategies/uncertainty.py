@@ -56,6 +56,14 @@ def expected_entropy(passes: Tensor) -> Tensor:
     return binary_entropy(passes).mean(dim=0)
 
 
+def entropy_of_both(first: Tensor, second: Tensor) -> Tensor:
+    """Return h of the mean probability over both networks' stochastic passes, each (K, B, C, H, W), in nats.
+
+    Not in the paper. Where networks disagree it is large, however sure either is; it tells errors better than U.
+    """
+    return binary_entropy((mean_probability(first) + mean_probability(second)) / 2)
+
+
 def dynamic_threshold(uncertainty: Tensor, members: Tensor | None = None) -> Tensor:
     """Return T = min(mean + std, 95th percentile) of U per image and class (Endo-SemiS, dynamic threshold).
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from endoseg_cli.data.views.cutmix import CutMixBox, box_mask
 from endoseg_cli.networks.architecture.unet import UNet
-from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
-from endoseg_cli.training.methods.teacher import TeacherMaps, TeacherViews, teach
+from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.teacher import TeacherMaps, TeacherViews, teach
 from tests.training.small import NETWORK, make_network
 
 PASSES = 3

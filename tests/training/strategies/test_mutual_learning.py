@@ -8,17 +8,33 @@ import pytest
 import torch
 from torch import Tensor
 
-from endoseg_cli.training.methods.mutual_learning import (
+from endoseg_cli.training.strategies.mutual_learning import (
+    PAPER_FORM,
+    MutualForm,
     bottleneck_divergence,
+    bottleneck_spread,
     logit_consistency,
     low_level_dissimilarity,
-    mutual_loss,
+    mutual_values,
+    mutual_weights,
+    normalised_channels,
+    probability_consistency,
 )
-from endoseg_cli.training.methods.pseudo_labels import joint_pseudo_label, masked_bce, pseudo_label_from_passes
-from endoseg_cli.training.methods.ramp import epoch_weight
+from endoseg_cli.training.strategies.pseudo_labels import joint_pseudo_label, masked_bce, pseudo_label_from_passes
+from endoseg_cli.training.strategies.ramp import epoch_weight
 from tests.training import naive
 
 Term = Callable[[Tensor, Tensor], Tensor]
+Pair = tuple[Tensor, Tensor]
+
+
+def mutual_loss(
+    logits: Pair, low_level: Pair, bottleneck: Pair, logit_weight: float = 1.0, form: MutualForm = PAPER_FORM
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted sum of the terms, and the terms."""
+    values, weights = mutual_values(logits, low_level, bottleneck, form), mutual_weights(form, logit_weight)
+    loss = torch.stack([weights[name] * value for name, value in values.items()]).sum()
+    return loss, {name: value.detach() for name, value in values.items()}
 
 
 def random_values(seed: int, *shape: int) -> Tensor:
@@ -137,3 +153,43 @@ def test_the_whole_objective_put_together_equals_plain_loops(epoch: int) -> None
         bottleneck=(bottleneck[0].numpy(), bottleneck[1].numpy()),
     )
     assert loss.item() == pytest.approx(naive.objective(step, epoch), abs=1e-9)
+
+
+MENDED = MutualForm(on="probabilities", low_level=0.0, bottleneck="normalised")
+
+
+def test_a_reducer_that_shrinks_or_shifts_its_output_does_not_lower_the_mended_divergence() -> None:
+    """In the paper's form all-zero bottlenecks are the best; in the mended one their size counts nothing."""
+    logits, low_level, bottleneck = pair(50, 2, 1, 6, 6), pair(52, 2, 3, 12, 12), pair(54, 4, 5, 3, 3)
+    small = (bottleneck[0] * 0.1 + 3, bottleneck[1] * 0.1 - 2)
+    found = {
+        form: [mutual_values(logits, low_level, both, form)["bottleneck_kl"].item() for both in (bottleneck, small)]
+        for form in (PAPER_FORM, MENDED)
+    }
+    assert found[PAPER_FORM][1] < 0.1 * found[PAPER_FORM][0]
+    assert found[MENDED][1] == pytest.approx(found[MENDED][0], rel=0.01) and found[MENDED][0] > 0.1
+
+
+def test_normalised_channels_have_mean_0_and_variance_1_and_leave_constant_ones_finite() -> None:
+    values = normalised_channels(random_values(60, 3, 4, 5, 5) * 7 + 2)
+    assert values.mean((0, 2, 3)).abs().max() < 1e-9
+    assert values.var((0, 2, 3), unbiased=False).numpy() == pytest.approx(1.0, abs=1e-4)
+    constant = torch.full((2, 3, 2, 2), 5.0, requires_grad=True)
+    normalised_channels(constant).sum().backward()  # type: ignore[no-untyped-call]
+    assert constant.grad is not None and constant.grad.isfinite().all()
+
+
+def test_the_spread_tells_a_living_bottleneck_from_one_value() -> None:
+    assert bottleneck_spread(random_values(61, 4, 8, 5, 5)).item() == pytest.approx(1.0, abs=0.1)
+    assert bottleneck_spread(torch.full((2, 3, 4, 4), 0.7)).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_probabilities_of_sure_networks_differ_by_less_than_their_logits() -> None:
+    first, second = torch.full((1, 1, 4, 4), 6.0), torch.full((1, 1, 4, 4), 12.0)
+    assert probability_consistency(first, second) < 1e-5 < 36 == logit_consistency(first, second)
+    assert torch.autograd.gradcheck(probability_consistency, [v.requires_grad_() for v in pair(62, 1, 2, 3, 3)])
+
+
+def test_the_mended_form_has_its_own_terms() -> None:
+    arguments = (pair(10, 2, 1, 6, 6), pair(12, 2, 3, 12, 12), pair(14, 2, 5, 2, 2))
+    assert set(mutual_values(*arguments, MENDED)) == {"probability_mse", "bottleneck_kl"}

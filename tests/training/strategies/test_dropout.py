@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from endoseg_cli.networks.architecture.unet import UNetConfig
-from endoseg_cli.training.methods.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
 
 CONFIG = UNetConfig(encoder="mobilenet_v2", decoder_channels=(64, 32, 16, 8, 4), dropout=0.25)
 

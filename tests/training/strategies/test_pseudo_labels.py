@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.data.views.cutmix import CutMixBox, box_mask, paste_box
-from endoseg_cli.training.methods.pseudo_labels import (
+from endoseg_cli.training.strategies.pseudo_labels import (
     PseudoLabel,
     Reduction,
     joint_pseudo_label,
@@ -20,7 +20,7 @@ from endoseg_cli.training.methods.pseudo_labels import (
     pseudo_label_from_passes,
     pseudo_label_statistics,
 )
-from endoseg_cli.training.methods.uncertainty import ThresholdRule, ThresholdScope
+from endoseg_cli.training.strategies.uncertainty import ThresholdRule, ThresholdScope
 from tests.training import naive
 
 SHAPE = (2, 2, 6, 7)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from endoseg_cli.training.methods.uncertainty import (
+from endoseg_cli.training.shared.precision import at_least_float32
+from endoseg_cli.training.strategies.uncertainty import (
     PAPER_RULE,
     ThresholdRule,
     certain_mask,
     expected_entropy,
     mean_probability,
 )
-from endoseg_cli.training.shared.precision import at_least_float32
 
 Reduction = Literal["all", "kept"]
 """What a masked loss is divided by: the number of all pixels, or of the kept ones."""
@@ -62,6 +62,11 @@ def joint_pseudo_label(first: PseudoLabel, second: PseudoLabel, rule: ThresholdR
     probability = torch.where(from_first, first.probability, second.probability)
     uncertainty = torch.where(from_first, first.uncertainty, second.uncertainty)
     return make_pseudo_label(probability, uncertainty, rule)
+
+
+def trusted_by(label: PseudoLabel, uncertainty: Tensor, rule: ThresholdRule = PAPER_RULE) -> PseudoLabel:
+    """Return the pseudo-label with another map (B, C, H, W) of uncertainty, which decides what is certain."""
+    return replace(label, uncertainty=uncertainty, certain=certain_mask(uncertainty, label.label, rule))
 
 
 def masked_bce(logits: Tensor, target: Tensor, keep: Tensor | None = None, reduction: Reduction = "all") -> Tensor:

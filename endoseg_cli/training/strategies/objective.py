@@ -1,4 +1,4 @@
-"""The objective L(1) + L(2), arranged from what the networks gave as students and said as teachers."""
+"""What an objective is made of: what the networks gave as students and said as teachers, terms, and their weights."""
 
 from __future__ import annotations
 
@@ -8,25 +8,39 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from endoseg_cli.training.methods.mutual_learning import mutual_loss
-from endoseg_cli.training.methods.pseudo_labels import PseudoLabel, Reduction, masked_bce
 from endoseg_cli.training.shared.distributed import ALONE, Ranks
 from endoseg_cli.training.shared.precision import at_least_float32
+from endoseg_cli.training.strategies.mutual_learning import (
+    PAPER_FORM,
+    MutualForm,
+    bottleneck_spread,
+    mutual_values,
+    mutual_weights,
+)
+from endoseg_cli.training.strategies.pseudo_labels import PseudoLabel, Reduction, masked_bce
 
 DiceOver = Literal["batch", "frame"]
 """What the sums of the soft Dice loss run over."""
 
 
+View = Literal["labeled", "weak", "strong", "strong_2", "perturbed"]
+"""What a batch of students' logits is called."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudentOutputs:
-    """What one network gave in train mode; what a step does not need is None."""
+    """What one network gave in train mode; what was not studied is None."""
 
-    labeled: Tensor
+    labeled: Tensor | None = None
     """z(x_l), logits of the labelled frames, (B, C, H, W)."""
     weak: Tensor | None = None
     """z(x_w), logits of w1 with w2 in the boxes."""
     strong: Tensor | None = None
     """z(x_s), logits of s1 with s2 in the boxes."""
+    strong_2: Tensor | None = None
+    """Logits of s2 with s1 in the boxes."""
+    perturbed: Tensor | None = None
+    """Logits of the weak view from disturbed features."""
     low_level: Tensor | None = None
     """First-stage encoder features of the labelled frames, (B, 64, H/2, W/2)."""
     bottleneck: Tensor | None = None
@@ -45,6 +59,8 @@ class Targets:
     """Pseudo-labels of each teacher for the unlabelled frames."""
     joint: PseudoLabel | None = None
     """The joint pseudo-label."""
+    other_pseudo: tuple[PseudoLabel, PseudoLabel] | None = None
+    """Pseudo-labels of w2 with w1 in the boxes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +73,8 @@ class ObjectiveWeights:
     """Weight of mutual learning, 0.5 in the paper."""
     logit: float = 1.0
     """Weight of the logits' mean squared difference within mutual learning, 1 in the paper."""
+    mutual_form: MutualForm = PAPER_FORM
+    """What mutual learning compares."""
     dice: float = 0.0
     """Weight of a soft Dice loss beside the supervised cross-entropy, 0 in the paper."""
     dice_over: DiceOver = "batch"
@@ -65,61 +83,34 @@ class ObjectiveWeights:
     """What the masked losses are divided by."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One term of the objective, a scalar."""
+
+    value: Tensor
+    """The term before weighting."""
+    weight: float
+    """What it counts; with 0 it is only told."""
+
+
 Pair = tuple[StudentOutputs, StudentOutputs]
 
 
-def objective(
-    students: Pair, targets: Targets, weights: ObjectiveWeights, ranks: Ranks = ALONE
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return L(1) + L(2) as a scalar and every term of it before weighting, detached (Endo-SemiS, objective).
-
-    Terms are named `<term>_<network>`; those of mutual learning belong to both networks. A target or a view
-    that is None leaves its term out. With several processes the mean of their results is that of the whole batch.
-    """
-    total = students[0].labeled.new_zeros(())
-    terms: dict[str, Tensor] = {}
-    for own in (0, 1):
-        loss, found = _own_loss(students[own], targets, 1 - own, weights, ranks)
-        total = total + loss
-        terms |= {f"{name}_{own + 1}": term for name, term in found.items()}
-    if weights.mutual:
-        loss, found = _mutual(students, weights)
-        total = total + weights.mutual * loss
-        terms |= found
-    return total, {name: term.detach() for name, term in terms.items()}
-
-
-def _own_loss(
-    student: StudentOutputs, targets: Targets, other: int, weights: ObjectiveWeights, ranks: Ranks
-) -> tuple[Tensor, dict[str, Tensor]]:
-    terms = {"supervised": masked_bce(student.labeled, targets.masks)}
-    loss = terms["supervised"]
+def supervised_terms(
+    student: StudentOutputs, targets: Targets, weights: ObjectiveWeights, ranks: Ranks = ALONE
+) -> dict[str, Term]:
+    """Return the cross-entropy with the masks, and the soft Dice loss if it counts; nothing without labelled frames."""
+    if student.labeled is None:
+        return {}
+    terms = {"supervised": Term(value=masked_bce(student.labeled, targets.masks), weight=1.0)}
     if weights.dice:
-        over_frames = weights.dice_over == "frame"
-        dice = frame_dice_loss if over_frames else soft_dice_loss
-        terms["dice"] = dice(student.labeled, targets.masks, ranks)
-        loss = loss + weights.dice * terms["dice"]
-    if weights.unsupervised:
-        unsupervised = _unsupervised_terms(student, targets, other, weights, ranks)
-        terms |= unsupervised
-        loss = loss + weights.unsupervised * sum(unsupervised.values(), start=loss.new_zeros(()))
-    return loss, terms
-
-
-def _unsupervised_terms(
-    student: StudentOutputs, targets: Targets, other: int, weights: ObjectiveWeights, ranks: Ranks
-) -> dict[str, Tensor]:
-    terms: dict[str, Tensor] = {}
-    if targets.pseudo is not None and student.weak is not None:
-        terms["cross"] = _guided(student.weak, targets.pseudo[other], weights.reduction, ranks)
-    if targets.joint is not None and student.strong is not None:
-        terms["joint"] = _guided(student.strong, targets.joint, weights.reduction, ranks)
-    if targets.labeled is not None:
-        terms["labeled_cross"] = masked_bce(student.labeled, targets.labeled[other])
+        dice = frame_dice_loss if weights.dice_over == "frame" else soft_dice_loss
+        terms["dice"] = Term(value=dice(student.labeled, targets.masks, ranks), weight=weights.dice)
     return terms
 
 
-def _guided(logits: Tensor, teacher: PseudoLabel, reduction: Reduction, ranks: Ranks) -> Tensor:
+def guided_loss(logits: Tensor, teacher: PseudoLabel, reduction: Reduction, ranks: Ranks = ALONE) -> Tensor:
+    """Return the cross-entropy of logits (B, C, H, W) with a pseudo-label where it is certain, as a scalar."""
     loss = masked_bce(logits, teacher.label, teacher.certain, reduction)
     if reduction == "kept" and ranks.size > 1:
         # each process divided by its own kept pixels; all together divide by the mean of them
@@ -128,16 +119,27 @@ def _guided(logits: Tensor, teacher: PseudoLabel, reduction: Reduction, ranks: R
     return loss
 
 
-def _mutual(students: Pair, weights: ObjectiveWeights) -> tuple[Tensor, dict[str, Tensor]]:
+def mutual_terms(students: Pair, weights: ObjectiveWeights, ranks: Ranks = ALONE) -> dict[str, Term]:
+    """Return the terms of mutual learning, of both networks together, and how much the bottlenecks still vary."""
     first, second = students
+    assert first.labeled is not None and second.labeled is not None, "mutual learning compares logits"
     assert first.low_level is not None and second.low_level is not None, "mutual learning compares features"
     assert first.bottleneck is not None and second.bottleneck is not None, "mutual learning compares bottlenecks"
-    return mutual_loss(
+    form = weights.mutual_form
+    values = mutual_values(
         (first.labeled, second.labeled),
         (first.low_level, second.low_level),
         (first.bottleneck, second.bottleneck),
-        logit_weight=weights.logit,
+        form,
+        ranks,
     )
+    counts = mutual_weights(form, weights.logit)
+    terms = {name: Term(value=value, weight=weights.mutual * counts[name]) for name, value in values.items()}
+    for number, student in enumerate((first, second), start=1):
+        assert student.bottleneck is not None
+        spread = bottleneck_spread(student.bottleneck.detach(), ranks)
+        terms[f"bottleneck_spread_{number}"] = Term(value=spread, weight=0.0)
+    return terms
 
 
 def soft_dice_loss(logits: Tensor, masks: Tensor, ranks: Ranks = ALONE) -> Tensor:
