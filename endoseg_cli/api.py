@@ -35,6 +35,7 @@ from endoseg_cli.networks.files.bundle import ModelCard, load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
 from endoseg_cli.networks.running.device import Precision
 from endoseg_cli.networks.running.entropy import binary_entropy
+from endoseg_cli.networks.runtimes import RuntimeChoice
 from endoseg_cli.pictures.resize import resize_frame
 from endoseg_cli.training.run import RunOptions, run_training
 from endoseg_cli.training.settings.config import TrainConfig
@@ -155,6 +156,7 @@ def load(
     batch_size: int | None = None,
     presence: float | None = None,
     tta: TestTimeAugmentation = "off",
+    runtime: RuntimeChoice = "torch",
 ) -> Model:
     """Load a model: a file, a run folder, or a bundled name (None: the bundled one); options as `endoseg segment`'s.
 
@@ -169,6 +171,7 @@ def load(
         batch_size=batch_size,
         presence=presence,
         tta=tta,
+        runtime=runtime,
     )
     return Model(predictor)
 

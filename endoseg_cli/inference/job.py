@@ -92,7 +92,9 @@ def run_job(
     predictor = load_predictor()
     config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
     check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
-    style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay)
+    style = ProductStyle(
+        class_names=predictor.card.class_names, overlay=overlay, half_precision=predictor.half_precision
+    )
     with ExitStack() as stack:
         records = None if outputs.records is None else stack.enter_context(RecordsWriter(outputs.records))
         wanted = outputs.annotations

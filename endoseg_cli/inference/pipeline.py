@@ -91,6 +91,10 @@ class Outcome:
     """How many frames of a video were flagged and refined."""
     field_of_view: FieldOfView | None = None
     """The part of the frames that the networks saw; None for all."""
+    runtime: str = "torch"
+    """What ran the networks."""
+    precision: str = "fp32"
+    """What they computed in: fp32, or half of that, bf16 or fp16."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
@@ -111,6 +115,8 @@ class Outcome:
             "seconds": self.seconds,
             "frames_per_second": self.frames / self.seconds if self.seconds else None,
             "stage_frames_per_second": rates,
+            "runtime": self.runtime,
+            "precision": self.precision,
             "refine": {"mode": self.refine, **asdict(self.refine_counts)},
             "field_of_view": None if self.field_of_view is None else asdict(self.field_of_view),
             "damage": list(self.damage),
@@ -164,7 +170,8 @@ def segment_video(
         reading=reader,
     )
     try:
-        stages.run()
+        with predicting.ahead() as ahead:
+            stages.run(ahead)
         products.finish()
     except BaseException:
         products.abort()
@@ -183,6 +190,8 @@ def segment_video(
         refine=refiner.mode,
         refine_counts=refiner.counts,
         field_of_view=reader.crop,
+        runtime=predictor.runtime,
+        precision=predictor.half_precision or "fp32",
     )
 
 

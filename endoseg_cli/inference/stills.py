@@ -96,6 +96,8 @@ def segment_pictures(
                 damage=(),
                 warnings=(),
                 field_of_view=still.view,
+                runtime=predictor.runtime,
+                precision=predictor.half_precision or "fp32",
             )
         )
 

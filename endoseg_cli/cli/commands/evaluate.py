@@ -74,6 +74,10 @@ def evaluate(
     device: Annotated[
         str, typer.Option("--device", autocompletion=complete_device, help="auto, cpu, cuda, cuda:1, mps.")
     ] = "auto",
+    runtime: Annotated[
+        Literal["torch", "openvino", "onnx"],
+        typer.Option("--runtime", help="What runs the networks, in fp32; as segment's."),
+    ] = "torch",
     batch_size: Annotated[int, typer.Option("--batch-size", help="Frames read and predicted together.")] = 4,
     per_frame: Annotated[
         Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")
@@ -145,7 +149,14 @@ def evaluate(
         raise UsageError("--still-clips belongs to --stills, found none", hint="add --stills PATH")
     # fp32 everywhere: a number must not depend on the kind of device
     make = partial(
-        Predictor, device=device, precision="fp32", network=network, batch_size=batch_size, presence=presence, tta=tta
+        Predictor,
+        device=device,
+        precision="fp32",
+        network=network,
+        batch_size=batch_size,
+        presence=presence,
+        tta=tta,
+        runtime=runtime,
     )
     if video or stills:
         _refuse_with_video({"--labeled": labeled, "--split": split, "--root": root, "--report": report})

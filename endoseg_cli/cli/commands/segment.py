@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from endoseg_cli.inference.write.output_paths import OutputConfig
     from endoseg_cli.inference.write.overlay import OverlayConfig
     from endoseg_cli.networks.running.device import Precision
+    from endoseg_cli.networks.runtimes import RuntimeChoice
 
 PRODUCTS, MODEL, FRAMES = "What to write", "The model", "Which frames"
 
@@ -144,7 +145,18 @@ def segment(
     ] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        typer.Option("--precision", help="auto is fp16 on CUDA, fp32 elsewhere.", rich_help_panel=MODEL),
+        typer.Option(
+            "--precision", help="auto is fp16 on CUDA, the faster of fp32 and bf16 on a CPU.", rich_help_panel=MODEL
+        ),
+    ] = "auto",
+    runtime: Annotated[
+        Literal["auto", "torch", "openvino", "onnx"],
+        typer.Option(
+            "--runtime",
+            help="What runs the networks. auto is openvino where it is installed and the CPU computes in bf16, else"
+            " torch in the faster precision.",
+            rich_help_panel=MODEL,
+        ),
     ] = "auto",
     refine: Annotated[
         Literal["auto", "flagged", "all", "off"],
@@ -241,7 +253,7 @@ def segment(
     console = SegmentConsole(quiet=quiet, verbose=verbose)
 
     def load() -> Predictor:
-        return _load_predictor(weights, device, precision, network, frames_together, presence, tta, console)
+        return _load_predictor(weights, device, precision, network, frames_together, presence, tta, runtime, console)
 
     try:
         result = run_job(inputs, outputs, load, style, config, console, share)
@@ -292,6 +304,7 @@ def _load_predictor(
     batch_size: int | None,
     presence: float | None,
     tta: TestTimeAugmentation,
+    runtime: RuntimeChoice,
     console: SegmentConsole,
 ) -> Predictor:
     from endoseg_cli.inference.predict.predictor import Predictor
@@ -307,8 +320,12 @@ def _load_predictor(
         batch_size=batch_size,
         presence=presence,
         tta=tta,
+        runtime=runtime,
     )
-    console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
+    half = f" in {predictor.half_precision}" if predictor.half_precision else ""
+    console.note(
+        f"model {path}, device {predictor.device}, {predictor.runtime}{half}, {predictor.batch_size} frames together"
+    )
     return predictor
 
 

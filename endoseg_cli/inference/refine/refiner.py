@@ -250,5 +250,7 @@ def make_refiner(predictor: Predictor, config: RefineConfig, threshold: float) -
     mode = config.mode(has_network=network is not None, model=predictor.card.name)
     if network is None or mode == "off":
         return Refiner(None, "off", threshold=threshold)
-    corrector = Corrector(network, window=network.config.window, device=predictor.device, dtype=predictor.precision)
+    corrector = Corrector(
+        network, window=network.config.window, device=predictor.device, dtype=predictor.corrective_precision
+    )
     return Refiner(corrector, mode, threshold=threshold, causal=config.causal)

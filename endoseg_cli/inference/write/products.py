@@ -34,6 +34,8 @@ class ProductStyle:
     """The model's classes; with more than one, pictures go into a folder per class."""
     overlay: OverlayConfig
     """Tint and outline."""
+    half_precision: str = ""
+    """bf16 or fp16 where the networks compute in it, for the table; else empty."""
 
 
 class VideoProducts:
@@ -79,7 +81,7 @@ class VideoProducts:
         """Write one frame: videos get every frame, pictures and records those that were `predicted`."""
         union = segmentation.any_class
         if self._masks is not None:
-            self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts, frame.duration)
+            self._masks.write(union.view(np.uint8) * np.uint8(255), frame.pts, frame.duration)
         if self._overlay is not None:
             assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
             planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
@@ -152,7 +154,7 @@ class VideoProducts:
                     source=str(self._targets.source.path),
                     frame=frame.index,
                     time=frame.time,
-                    flags="damaged" if frame.damaged else "",
+                    flags=" ".join(filter(None, ("damaged" if frame.damaged else "", self._style.half_precision))),
                 )
             )
 
@@ -181,7 +183,11 @@ def write_picture_products(
         annotations.write(annotated_frame(targets, 0, segmentation))
     if records is not None:
         source = str(targets.source.path)
-        records.write(frame_records(segmentation, style.class_names, source=source, frame=0, time=None, flags=""))
+        records.write(
+            frame_records(
+                segmentation, style.class_names, source=source, frame=0, time=None, flags=style.half_precision
+            )
+        )
 
 
 def write_masks(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:
