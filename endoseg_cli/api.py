@@ -25,14 +25,15 @@ from endoseg_cli.data.sets.sources import SourcesConfig
 from endoseg_cli.errors import UsageError
 from endoseg_cli.evaluation.frames.scoring import Evaluation, EvaluationConfig, FramePrediction
 from endoseg_cli.evaluation.frames.scoring import evaluate as _evaluate
+from endoseg_cli.inference.flow.predicting import Passed, Predicting
 from endoseg_cli.inference.inputs.views import ViewChoice, view_of_picture, view_of_video
 from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation
 from endoseg_cli.inference.predict.masks import segment as _segment
 from endoseg_cli.inference.predict.predictor import NetworkChoice, Predictor, TestTimeAugmentation
-from endoseg_cli.inference.refine.predicting import Passed, Predicting
 from endoseg_cli.inference.refine.refiner import RefineChoice, RefineConfig, make_refiner
 from endoseg_cli.networks.files.bundle import ModelCard, load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
+from endoseg_cli.networks.files.runtimes import RuntimeChoice
 from endoseg_cli.networks.running.device import Precision
 from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.pictures.resize import resize_frame
@@ -156,6 +157,7 @@ def load(
     batch_size: int | None = None,
     presence: float | None = None,
     tta: TestTimeAugmentation = "off",
+    runtime: RuntimeChoice = "torch",
 ) -> Model:
     """Load a model: a file, a run folder, or a bundled name (None: the bundled one); options as `endoseg segment`'s.
 
@@ -170,6 +172,7 @@ def load(
         batch_size=batch_size,
         presence=presence,
         tta=tta,
+        runtime=runtime,
     )
     return Model(predictor)
 

@@ -15,8 +15,8 @@ from endoseg_cli.data.labels.mask_reader import locate_picture
 from endoseg_cli.errors import InputError, UsageError, WeightsError
 from endoseg_cli.hub.manifest import Entry
 from endoseg_cli.hub.remote import may_see_token
+from endoseg_cli.inference.flow.stages import MOST_WAITING_BYTES, Stages
 from endoseg_cli.inference.predict.predictor import Predictor
-from endoseg_cli.inference.stages import MOST_WAITING_BYTES, Stages
 from endoseg_cli.pictures.images import read_image
 from endoseg_cli.training.engine.memory import check_shared_memory
 from endoseg_cli.training.settings.config import TrainConfig

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError, explain
+from endoseg_cli.inference.flow.stages import StageSeconds
 from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
 from endoseg_cli.inference.predict.predictor import Predictor
-from endoseg_cli.inference.stages import StageSeconds
 from endoseg_cli.inference.stills import segment_picture, segment_pictures
 from endoseg_cli.inference.write.output_paths import OutputConfig, Targets, check_class_folders, plan
 from endoseg_cli.inference.write.overlay import OverlayConfig
@@ -92,7 +92,12 @@ def run_job(
     predictor = load_predictor()
     config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
     check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
-    style = ProductStyle(class_names=predictor.card.class_names, overlay=overlay, model=predictor.card.name)
+    style = ProductStyle(
+        class_names=predictor.card.class_names,
+        overlay=overlay,
+        model=predictor.card.name,
+        half_precision=predictor.half_precision,
+    )
     with ExitStack() as stack:
         records = None if outputs.records is None else stack.enter_context(RecordsWriter(outputs.records))
         wanted = outputs.annotations

@@ -10,12 +10,12 @@ from typing import Any
 
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import UsageError
+from endoseg_cli.inference.flow.predicting import Passed, Predicting
+from endoseg_cli.inference.flow.stages import Stages, StageSeconds
 from endoseg_cli.inference.inputs.views import ViewChoice, view_of_video
 from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.predict.predictor import Predictor, Probability
-from endoseg_cli.inference.refine.predicting import Passed, Predicting
 from endoseg_cli.inference.refine.refiner import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
-from endoseg_cli.inference.stages import Stages, StageSeconds
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsWriter
@@ -91,6 +91,10 @@ class Outcome:
     """How many frames of a video were flagged and refined."""
     field_of_view: FieldOfView | None = None
     """The part of the frames that the networks saw; None for all."""
+    runtime: str = "torch"
+    """What ran the networks."""
+    precision: str = "fp32"
+    """What they computed in: fp32, or half of that, bf16 or fp16."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for --json."""
@@ -112,6 +116,8 @@ class Outcome:
             "seconds": self.seconds,
             "frames_per_second": self.frames / self.seconds if self.seconds else None,
             "stage_frames_per_second": rates,
+            "runtime": self.runtime,
+            "precision": self.precision,
             "refine": {"mode": self.refine, **asdict(self.refine_counts)},
             "field_of_view": None if self.field_of_view is None else asdict(self.field_of_view),
             "damage": list(self.damage),
@@ -165,7 +171,8 @@ def segment_video(
         reading=reader,
     )
     try:
-        stages.run()
+        with predicting.ahead() as ahead:
+            stages.run(ahead)
         products.finish()
     except BaseException:
         products.abort()
@@ -184,6 +191,8 @@ def segment_video(
         refine=refiner.mode,
         refine_counts=refiner.counts,
         field_of_view=reader.crop,
+        runtime=predictor.runtime,
+        precision=predictor.half_precision or "fp32",
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
+from endoseg_cli.inference.flow.stages import Stages, StageSeconds
 from endoseg_cli.inference.inputs.views import view_of_picture
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig
 from endoseg_cli.inference.predict.masks import segment
 from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
-from endoseg_cli.inference.stages import Stages, StageSeconds
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, write_picture_products
 from endoseg_cli.inference.write.records import RecordsWriter
@@ -96,6 +96,8 @@ def segment_pictures(
                 damage=(),
                 warnings=(),
                 field_of_view=still.view,
+                runtime=predictor.runtime,
+                precision=predictor.half_precision or "fp32",
             )
         )
 

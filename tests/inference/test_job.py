@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, OutputError
+from endoseg_cli.inference.flow.stages import StageSeconds
 from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.job import JobResult, run_job
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig
 from endoseg_cli.inference.predict.predictor import Predictor
-from endoseg_cli.inference.stages import StageSeconds
 from endoseg_cli.inference.write.output_paths import OutputConfig
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.pictures.images import write_png

@@ -39,7 +39,7 @@ def compute(frames: Path, folder: Path, ranks: Ranks) -> dict[str, Any]:
     trainer.validate()
     networks = learner.networks
     return {
-        "values": values,
+        "values": dict(values),
         "gradients": [parameter.grad for network in networks for parameter in network.parameters()],
         "statistics": [buffer for network in networks for buffer in network.buffers()],
         "best": trainer.best,

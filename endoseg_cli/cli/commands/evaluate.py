@@ -58,7 +58,7 @@ def _evaluate_clips(
         raise UsageError(f"--per-frame and --report need two files, found {report.report} for both")
     _check_outputs(report.per_frame, None, overwrite=report.overwrite)
     # fp32 everywhere: a number must not depend on the kind of device
-    predictor = model.load(model.find(), precision="fp32", batch_size=report.batch_size)
+    predictor = model.load(model.find(), precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluate_video(
         clips,
         predictor,
@@ -79,7 +79,7 @@ def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportO
     _check_outputs(report.per_frame, report.report, overwrite=report.overwrite)
     records = _records(scored.labeled, scored.split, scored.root)
     source = model.find()
-    predictor = model.load(source, precision="fp32", batch_size=report.batch_size)
+    predictor = model.load(source, precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluation = _evaluate(records, _as_predict(predictor), config)
     provenance = _provenance(records, scored, model, predictor, source)
     # Printed first: should a file not be writable, the numbers are not lost.

@@ -25,6 +25,9 @@ def info(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Annotated[
+        bool, typer.Option("--device", help="Say what of this machine would run the networks, and what was measured.")
+    ] = False,
 ) -> None:
     """Check a model file and print what it is: architecture, input, classes, training data, licence, scores.
 
@@ -37,10 +40,31 @@ def info(
     bundle = load_bundle(path)
     parameters = sum(parameter.numel() for network in bundle.networks for parameter in network.parameters())
     facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **asdict(bundle.card)}
+    if device:
+        facts = _device_facts()
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
         _print_table(facts)
+
+
+def _device_facts() -> dict[str, Any]:
+    import torch
+
+    from endoseg_cli.networks.files.runtimes import choose_runtime, computes_bf16, packages
+    from endoseg_cli.networks.files.speed_probe import probe_file, read_probes
+    from endoseg_cli.networks.running.device import resolve_device
+
+    device = resolve_device("auto")
+    return {
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "cpu_computes_bf16": computes_bf16(),
+        "runtime_auto": choose_runtime("auto", device),
+        "packages": packages(),
+        "speeds_file": str(probe_file()),
+        "milliseconds_a_batch": read_probes(),
+    }
 
 
 def _print_table(facts: dict[str, Any]) -> None:

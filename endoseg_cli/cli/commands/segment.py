@@ -53,8 +53,10 @@ def segment(
 
     def load() -> Predictor:
         path = model.find()
-        predictor = model.load(path, precision=model.precision, batch_size=together)
-        console.note(f"model {path}, device {predictor.device}, {predictor.batch_size} frames together")
+        predictor = model.load(path, precision=model.precision, batch_size=together, runtime=model.runtime)
+        half = f" in {predictor.half_precision}" if predictor.half_precision else ""
+        runs = f"{predictor.runtime}{half}, {predictor.batch_size} frames together"
+        console.note(f"model {path}, device {predictor.device}, {runs}")
         return predictor
 
     try:

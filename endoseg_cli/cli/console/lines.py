@@ -16,9 +16,9 @@ from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
     from endoseg_cli.errors import EndosegError
+    from endoseg_cli.inference.flow.stages import StageSeconds
     from endoseg_cli.inference.inputs.sources import Source
     from endoseg_cli.inference.pipeline import Outcome, Progress
-    from endoseg_cli.inference.stages import StageSeconds
 
 PLAIN_LINE_SECONDS = 5.0
 """How often progress is told where stderr is no terminal."""

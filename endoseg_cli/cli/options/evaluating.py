@@ -111,6 +111,10 @@ class ReportOptions:
         typer.Option("--size-bounds", help="Shares of the frame between small, medium and large lesions."),
     ] = (0.02, 0.10)
     batch_size: Annotated[int, typer.Option("--batch-size", help="Frames read and predicted together.")] = 4
+    runtime: Annotated[
+        Literal["torch", "openvino", "onnx"],
+        typer.Option("--runtime", help="What runs the networks, in fp32; as segment's."),
+    ] = "torch"
     per_frame: Annotated[
         Path | None, typer.Option("--per-frame", metavar="FILE.csv", help="Write one row of scores per frame.")
     ] = None

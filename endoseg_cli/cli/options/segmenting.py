@@ -161,7 +161,19 @@ class SegmentModelOptions(ModelOptions):
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        typer.Option("--precision", help="auto is fp16 on CUDA, fp32 elsewhere.", rich_help_panel=MODEL),
+        typer.Option(
+            "--precision", help="auto is fp16 on CUDA, the faster of fp32 and bf16 on a CPU.", rich_help_panel=MODEL
+        ),
+    ] = "auto"
+
+    runtime: Annotated[
+        Literal["auto", "torch", "openvino", "onnx"],
+        typer.Option(
+            "--runtime",
+            help="What runs the networks. auto is openvino where it is installed and the CPU computes in bf16, else"
+            " torch in the faster precision.",
+            rich_help_panel=MODEL,
+        ),
     ] = "auto"
 
     def frames_together(self) -> int | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from endoseg_cli.inference.predict.predictor import Predictor
+    from endoseg_cli.networks.files.runtimes import RuntimeChoice
     from endoseg_cli.networks.running.device import Precision
 
 MODEL = "The model"
@@ -67,7 +68,7 @@ class ModelOptions:
 
         return resolve_weights(self.weights)
 
-    def load(self, path: Path, *, precision: Precision, batch_size: int | None) -> Predictor:
+    def load(self, path: Path, *, precision: Precision, batch_size: int | None, runtime: RuntimeChoice) -> Predictor:
         """Return the model of a file, ready to predict."""
         from endoseg_cli.inference.predict.predictor import Predictor
         from endoseg_cli.networks.files.bundle import load_bundle
@@ -80,4 +81,5 @@ class ModelOptions:
             batch_size=batch_size,
             presence=self.presence,
             tta=self.tta,
+            runtime=runtime,
         )

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.predict.predictor import Probability, paste_probability
+from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.pictures.field_of_view import FieldOfView, whole_frame
 from endoseg_cli.temporal.isolated_frames import FrameFlag
 
 BinaryMask = NDArray[np.bool_]
+_SURELY_BELOW = 1 - 1e-5
+"""Resizing mixes neighbours, so that nothing exceeds the largest of them by more than rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +39,8 @@ class MaskConfig:
 class Segmentation:
     """What the model says of one frame, at the frame's own upright size."""
 
-    probability: Probability
-    """(C, H, W) in [0, 1]."""
+    seen: Probability
+    """(C, h, w) in [0, 1], at the size that the networks see."""
     mask: BinaryMask
     """(C, H, W)."""
     raw_mask: BinaryMask | None = None
@@ -47,10 +50,30 @@ class Segmentation:
     field_of_view: FieldOfView | None = None
     """What the networks saw of the frame; None for all of it."""
 
+    resized: Probability | None = None
+    """`probability`, where the mask needed it already."""
+
+    @property
+    def probability(self) -> Probability:
+        """At the frame's size, (C, H, W) in [0, 1]; 0 outside the field of view."""
+        return _resized(self.seen, self._size, self.field_of_view) if self.resized is None else self.resized
+
+    @property
+    def mean_uncertainty(self) -> list[float]:
+        """For each class the mean binary entropy in nats over the frame, at the size that the networks see."""
+        height, width = self._size
+        view = self.field_of_view or whole_frame(height, width)
+        share = view.width * view.height / (width * height)  # nothing is unsure outside
+        return [float(np.mean(binary_entropy(plane))) * share for plane in self.seen]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.mask.shape[1], self.mask.shape[2]
+
     @property
     def any_class(self) -> BinaryMask:
         """The union of all classes, (H, W)."""
-        return np.asarray(self.mask.any(axis=0))
+        return np.asarray(self.mask[0] if len(self.mask) == 1 else self.mask.any(axis=0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +94,18 @@ def segment(
     probability: Probability, size: tuple[int, int], config: MaskConfig, field_of_view: FieldOfView | None = None
 ) -> Segmentation:
     """Resize probabilities (C, h, w) of a box, or all, of a frame of `size` = (H, W), threshold, and drop specks."""
-    resized = paste_probability(probability, size, field_of_view or whole_frame(*size))
+    if probability.max() <= config.threshold * _SURELY_BELOW:
+        empty = np.zeros((len(probability), *size), np.bool_)
+        return Segmentation(seen=probability, mask=empty, field_of_view=field_of_view)
+    resized = _resized(probability, size, field_of_view)
     mask = resized > config.threshold
     if config.min_area > 1:
         mask = np.stack([drop_specks(plane, config.min_area) for plane in mask])
-    return Segmentation(probability=resized, mask=mask, field_of_view=field_of_view)
+    return Segmentation(seen=probability, mask=mask, field_of_view=field_of_view, resized=resized)
+
+
+def _resized(probability: Probability, size: tuple[int, int], view: FieldOfView | None) -> Probability:
+    return paste_probability(probability, size, view or whole_frame(*size))
 
 
 def drop_specks(mask: BinaryMask, min_area: int) -> BinaryMask:
@@ -91,11 +121,17 @@ def drop_specks(mask: BinaryMask, min_area: int) -> BinaryMask:
 
 def region_facts(mask: BinaryMask) -> RegionFacts:
     """Measure the regions of one mask (H, W)."""
-    if not mask.any():
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
         return RegionFacts(pixels=0, regions=0, box=None, centroid=None)
-    count, _, stats, centroids = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    window = mask[y : y + height, x : x + width].view(np.uint8)
+    count, _, stats, centroids = cv2.connectedComponentsWithStats(window, connectivity=8)
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    left, top, width, height = (int(value) for value in stats[largest, :4])
-    x, y = (float(value) for value in centroids[largest])
+    left, top, box_width, box_height = (int(value) for value in stats[largest, :4])
     pixels = int(stats[1:, cv2.CC_STAT_AREA].sum())
-    return RegionFacts(pixels=pixels, regions=count - 1, box=(left, top, width, height), centroid=(x, y))
+    return RegionFacts(
+        pixels=pixels,
+        regions=count - 1,
+        box=(x + left, y + top, box_width, box_height),
+        centroid=(x + float(centroids[largest, 0]), y + float(centroids[largest, 1])),
+    )

@@ -15,6 +15,16 @@ from torch import Tensor
 from endoseg_cli.errors import DeviceError, UsageError
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import Bundle, ModelCard
+from endoseg_cli.networks.files.runtimes import (
+    Logits,
+    RuntimeChoice,
+    RuntimeName,
+    choose_runtime,
+    computes_bf16,
+    onnx_logits,
+    openvino_logits,
+)
+from endoseg_cli.networks.files.speed_probe import faster_precision
 from endoseg_cli.networks.running.device import Precision, default_batch_size, resolve_device, resolve_precision
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
@@ -33,6 +43,7 @@ FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
 LARGEST_BATCH = 4096
 """More frames together are a mistake that would exhaust the memory."""
+MOST_BATCHES_AT_ONCE = 4
 
 
 class Predictor:
@@ -51,6 +62,7 @@ class Predictor:
         batch_size: int | None = None,
         presence: float | None = None,
         tta: TestTimeAugmentation = "off",
+        runtime: RuntimeChoice = "torch",
     ) -> None:
         """`presence` goes before the card's: see `demand_presence`; `tta` flips takes four times as long."""
         self._flips: tuple[tuple[int, ...], ...] = FLIPS if tta == "flips" else ((),)
@@ -63,15 +75,54 @@ class Predictor:
         self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:
             raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
+        self.runtime: RuntimeName = choose_runtime(runtime, self.device)
+        """What runs the networks; the corrective network always runs in torch."""
         self.precision = resolve_precision(precision, self.device)
+        self.corrective_precision = self.precision
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
-        self._networks = [
+        networks = self._networks = [
             fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
         ]
         self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
         self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+        self._run_networks: Logits = lambda images: [network(images) for network in self._networks]
+        if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
+            self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
+        _check_precision(self.runtime, self.precision)
+        if self.runtime == "openvino":
+            self._run_networks = openvino_logits(
+                networks, self.input_size, self.precision, batch_size=self.batch_size, at_once=self.batches_at_once
+            )
+        elif self.runtime == "onnx":
+            self._run_networks = onnx_logits(networks, self.input_size, at_once=self.batches_at_once)
+
+    @property
+    def batches_at_once(self) -> int:
+        """How many threads may best call `predict` together: as torch has threads, of which each then takes its share.
+
+        More than four would only take memory; a GPU takes one batch at a time.
+        """
+        return min(torch.get_num_threads(), MOST_BATCHES_AT_ONCE) if self.device.type == "cpu" else 1
+
+    @property
+    def half_precision(self) -> str:
+        """bf16 or fp16 where the networks compute in it, else empty."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.precision, "")
+
+    def _faster_precision(self) -> torch.dtype:
+        """Return the faster of fp32 and bf16 for torch on this CPU."""
+        images = torch.zeros(self.batch_size, 3, *self.input_size).contiguous(memory_format=torch.channels_last)
+
+        @torch.inference_mode()
+        def run(dtype: torch.dtype) -> None:
+            with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+                self._run_networks(images)
+
+        height, width = self.input_size
+        model = f"{self.card.architecture.encoder} {self.card.architecture.decoder_channels}"
+        return faster_precision(run, f"{model} at {width}x{height}, {self.batch_size} frames")
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -147,16 +198,21 @@ class Predictor:
         # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
         images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        if self.runtime != "torch":
+            return self._over_flips(images)
         with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
-            return [self._over_flips(network, images) for network in self._networks]
+            return self._over_flips(images)
 
-    def _over_flips(self, network: UNet, images: Tensor) -> Tensor:
-        """Return a network's logits, or those of its mean probability over mirror images."""
+    def _over_flips(self, images: Tensor) -> list[Tensor]:
+        """Return each network's logits, or those of its mean probability over mirror images."""
         if len(self._flips) == 1:
-            plain: Tensor = network(images)
-            return plain
-        maps = [torch.sigmoid(network(images.flip(axes)).float()).flip(axes) for axes in self._flips]
-        return torch.logit(torch.stack(maps).mean(0), eps=1e-7)
+            return self._run_networks(images)
+        turned = [self._run_networks(images.flip(axes)) for axes in self._flips]
+        each = [
+            torch.stack([torch.sigmoid(one.float()).flip(axes) for one, axes in zip(ones, self._flips, strict=True)])
+            for ones in zip(*turned, strict=True)
+        ]
+        return [torch.logit(maps.mean(0), eps=1e-7) for maps in each]
 
     def _finite(self, maps: Tensor) -> Probability:
         values: Probability = maps.cpu().numpy()
@@ -179,6 +235,13 @@ class Predictor:
                 hint="close other programs on it, or use --device cpu",
             ) from error
         self.batch_size = tried // 2
+
+
+def _check_precision(runtime: RuntimeName, precision: torch.dtype) -> None:
+    if runtime == "onnx" and precision != torch.float32:
+        raise UsageError("--runtime onnx computes in fp32 alone", hint="leave --precision out, or use fp32")
+    if runtime == "openvino" and precision == torch.float16:
+        raise UsageError("--runtime openvino computes in fp32 or bf16, found --precision fp16", hint="use bf16")
 
 
 def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:

@@ -1,4 +1,4 @@
-"""The corrective network over a window of frames, and the predicting stage of a video that contains it.
+"""The corrective network over a window of frames.
 
 May import inference.predict.
 """

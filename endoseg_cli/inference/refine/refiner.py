@@ -254,7 +254,7 @@ def make_refiner(predictor: Predictor, config: RefineConfig, threshold: float) -
         network,
         window=network.config.window,
         device=predictor.device,
-        dtype=predictor.precision,
+        dtype=predictor.corrective_precision,
         presence=predictor.presence,
     )
     return Refiner(corrector, mode, threshold=threshold, causal=config.causal)

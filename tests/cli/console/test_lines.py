@@ -9,9 +9,9 @@ import pytest
 from endoseg_cli.cli.console import lines as console_module
 from endoseg_cli.cli.console.lines import SegmentConsole, print_error
 from endoseg_cli.errors import InputError
+from endoseg_cli.inference.flow.stages import StageSeconds
 from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.pipeline import Outcome, Progress
-from endoseg_cli.inference.stages import StageSeconds
 from tests.inference.brightness import targets_for
 
 SOURCE = Source(path=Path("in/[red]a.mp4"), place=Path("a"))

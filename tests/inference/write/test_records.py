@@ -26,7 +26,7 @@ def segmentation() -> Segmentation:
     probability[0, 2:6, 5:15] = 0.9
     probability[0, 9, 0] = 0.7
     probability[1] = 0.5
-    return Segmentation(probability=probability, mask=probability > 0.5)
+    return Segmentation(seen=probability, mask=probability > 0.5)
 
 
 def records(flags: str = "damaged") -> list[FrameRecord]:

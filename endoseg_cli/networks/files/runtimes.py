@@ -1,0 +1,177 @@
+"""What runs the networks: torch, or OpenVINO or ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from endoseg_cli.errors import UsageError
+from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.files.deployable import pad_known_sides
+from endoseg_cli.networks.files.export_formats import traced_onnx
+
+RuntimeName = Literal["torch", "openvino", "onnx"]
+RuntimeChoice = Literal["auto", "torch", "openvino", "onnx"]
+Logits = Callable[[Tensor], list[Tensor]]
+"""Normalised pictures (N, 3, H, W), float32, to the logits (N, C, H, W) of each network."""
+_PACKAGES: dict[RuntimeName, tuple[str, ...]] = {
+    "torch": (),
+    "openvino": ("openvino", "onnx"),
+    "onnx": ("onnxruntime", "onnx"),
+}
+_CPU_FACTS = Path("/proc/cpuinfo")
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def choose_runtime(choice: RuntimeChoice, device: torch.device) -> RuntimeName:
+    """Return what runs the networks; auto is OpenVINO where it is installed and the CPU computes in bf16, else torch.
+
+    Raises UsageError for a runtime that is not known, not installed, or for a device that only torch knows.
+    """
+    if choice not in get_args(RuntimeChoice):
+        raise UsageError(f"--runtime {choice} is not known", hint=f"use {', '.join(get_args(RuntimeChoice))}")
+    if choice == "auto":
+        return "openvino" if device.type == "cpu" and is_installed("openvino") and computes_bf16() else "torch"
+    if choice != "torch" and device.type != "cpu":
+        raise UsageError(f"--runtime {choice} runs on the CPU alone, found --device {device}", hint="use --device cpu")
+    if not is_installed(choice):
+        raise UsageError(
+            f"--runtime {choice} needs the packages {' and '.join(_PACKAGES[choice])}",
+            hint=f'pip install "endoseg-cli[{choice}]"',
+        )
+    return choice
+
+
+def is_installed(runtime: RuntimeName) -> bool:
+    """Whether the packages of a runtime are there."""
+    return all(find_spec(name) is not None for name in _PACKAGES[runtime])
+
+
+def computes_bf16() -> bool:
+    """Whether the CPU computes in bfloat16 by itself; where that cannot be known, False."""
+    try:
+        lines = _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return bool(_BF16_FLAGS & set(flags.split()))
+
+
+def cache_folder() -> Path:
+    """Return the user's folder of networks that were prepared for a runtime, and of measured speeds."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "endoseg" / "runtimes"
+
+
+def openvino_logits(
+    networks: Sequence[UNet], size: tuple[int, int], dtype: torch.dtype, *, batch_size: int, at_once: int
+) -> Logits:
+    """Return networks that OpenVINO runs on pictures of `size`; up to `at_once` threads may call them together.
+
+    Prepared networks are kept in the user's cache, where it can be written.
+    """
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(_onnx_of(networks, size))
+    model.reshape([batch_size, 3, *size])  # a fixed size is a third faster; the last batch is filled up
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
+        "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
+        "NUM_STREAMS": str(at_once),
+    }
+    folder = cache_folder()
+    if _is_writable(folder):
+        settings["CACHE_DIR"] = str(folder)
+    compiled = core.compile_model(model, "CPU", settings)
+    own = threading.local()
+
+    def run(images: Tensor) -> list[Tensor]:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        missing = images.new_zeros((-len(images) % batch_size, *images.shape[1:]))
+        full = torch.split(torch.cat([images, missing]).contiguous(), batch_size)
+        found = [torch.from_numpy(own.request.infer([part.numpy()])[0].copy()) for part in full]
+        return list(torch.cat(found, dim=1)[:, : len(images)])
+
+    return run
+
+
+def onnx_logits(networks: Sequence[UNet], size: tuple[int, int], *, at_once: int) -> Logits:
+    """Return networks that ONNX Runtime runs, in float32; up to `at_once` threads may call them together."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(torch.get_num_threads() // at_once, 1)
+    session = onnxruntime.InferenceSession(_onnx_of(networks, size), options, providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor) -> list[Tensor]:
+        return list(torch.from_numpy(session.run(["logits"], {"image": images.contiguous().numpy()})[0]))
+
+    return run
+
+
+class _AllLogits(nn.Module):
+    """All networks of a model on pictures of a fixed size, (N, 3, H, W) to (networks, N, C, H, W)."""
+
+    def __init__(self, networks: Sequence[UNet], size: tuple[int, int]) -> None:
+        super().__init__()
+        self.networks, self.size = nn.ModuleList(networks), size
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = self.size
+        x = pad_known_sides(image, height, width)
+        each = [network.decode(network.encoder(x)) for network in cast("list[UNet]", self.networks)]
+        return torch.stack(each)[..., :height, :width]
+
+
+def _onnx_of(networks: Sequence[UNet], size: tuple[int, int]) -> bytes:
+    """Return networks as ONNX, from the cache where they were there before: writing them takes seconds."""
+    file = cache_folder() / f"{_fingerprint(networks, size)}.onnx"
+    try:
+        return file.read_bytes()
+    except OSError:
+        pass
+    content = traced_onnx(_AllLogits(networks, size), torch.zeros(2, 3, *size), {"image": 0, "logits": 1})
+    if _is_writable(file.parent):
+        partial = file.with_suffix(f".{os.getpid()}.part")
+        partial.write_bytes(content)
+        partial.replace(file)
+    return content
+
+
+def _fingerprint(networks: Sequence[UNet], size: tuple[int, int]) -> str:
+    digest = hashlib.sha256(f"{torch.__version__} {size}".encode())
+    for network in networks:
+        digest.update(repr(network.config).encode())
+        for values in network.state_dict().values():
+            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def packages() -> dict[str, Any]:
+    """Return the versions of the packages that runtimes need, None for those that are not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, Any] = {}
+    for name in ("torch", "openvino", "onnxruntime", "onnx"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found

@@ -1,0 +1,72 @@
+"""Which precision is faster on this CPU: measured once, kept in the user's cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from endoseg_cli.networks.files.runtimes import cache_folder
+
+Speeds = dict[str, float]
+"""Milliseconds of one batch, by the precision's name."""
+REPEATS = 3
+_CANDIDATES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def probe_file() -> Path:
+    """Return where measured speeds are kept."""
+    return cache_folder() / "speeds.json"
+
+
+def read_probes() -> dict[str, Speeds]:
+    """Return what was measured before, by what it was measured of; a file that cannot be read holds nothing."""
+    try:
+        found: Any = json.loads(probe_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: speeds for key, speeds in found.items() if isinstance(speeds, dict) and _is_whole(speeds)}
+
+
+def faster_precision(run: Callable[[torch.dtype], object], key: str) -> torch.dtype:
+    """Return the precision in which `run` takes less time; `key` says what else that depends on (model, batch)."""
+    key = f"{key}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    known = read_probes()
+    if key not in known:
+        known[key] = {name: _milliseconds(run, dtype) for name, dtype in _CANDIDATES.items()}
+        _keep(known)
+    speeds = known[key]
+    return _CANDIDATES[min(speeds, key=lambda name: speeds[name])]
+
+
+def _milliseconds(run: Callable[[torch.dtype], object], dtype: torch.dtype) -> float:
+    """Return the least time of some runs, after one that prepares kernels."""
+    run(dtype)
+    taken = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        run(dtype)
+        taken.append(time.perf_counter() - began)
+    return round(1000 * min(taken), 3)
+
+
+def _keep(probes: dict[str, Speeds]) -> None:
+    file = probe_file()
+    partial = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(probes, indent=2) + "\n", encoding="utf-8")
+        partial.replace(file)
+    except OSError:
+        return  # it is measured again the next time
+
+
+def _is_whole(speeds: dict[Any, Any]) -> bool:
+    return set(speeds) == set(_CANDIDATES) and all(isinstance(value, int | float) for value in speeds.values())

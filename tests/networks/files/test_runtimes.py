@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from endoseg_cli.errors import UsageError
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.networks.files import runtimes, speed_probe
+from endoseg_cli.networks.files.bundle import load_bundle
+from endoseg_cli.networks.files.models import resolve_weights
+from endoseg_cli.networks.files.runtimes import RuntimeChoice, choose_runtime, computes_bf16, is_installed
+from endoseg_cli.networks.files.speed_probe import faster_precision, read_probes
+from endoseg_cli.phantom.dataset import render_still
+from endoseg_cli.phantom.world.config import PhantomConfig
+from endoseg_cli.pictures.resize import resize_frame
+from tests.networks.tiny import tiny_bundle
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def _cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags} sse2\n")
+    monkeypatch.setattr(runtimes, "_CPU_FACTS", tmp_path / "cpuinfo")
+
+
+def test_auto_takes_openvino_only_on_a_cpu_with_bf16(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: object())
+    for flags, runtime in (("avx512f", "torch"), ("avx512_bf16", "openvino"), ("amx_bf16", "openvino")):
+        _cpu(monkeypatch, tmp_path, flags)
+        assert choose_runtime("auto", CPU) == runtime
+    assert choose_runtime("auto", torch.device("cuda")) == "torch"
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    assert computes_bf16() and choose_runtime("auto", CPU) == "torch"
+
+
+def test_a_runtime_that_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="--runtime openvino needs the packages openvino and onnx") as caught:
+        choose_runtime("openvino", CPU)
+    assert caught.value.hint == 'pip install "endoseg-cli[openvino]"'
+    with pytest.raises(UsageError, match="runs on the CPU alone"):
+        choose_runtime("onnx", torch.device("cuda"))
+    with pytest.raises(UsageError, match="is not known"):
+        choose_runtime("tensorrt", CPU)  # type: ignore[arg-type]
+
+
+def test_the_faster_precision_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[torch.dtype] = []
+    clock = iter([0.0, 2.0] * 3 + [0.0, 1.0] * 3)
+    monkeypatch.setattr("endoseg_cli.networks.files.speed_probe.time.perf_counter", lambda: next(clock))
+    assert faster_precision(ran.append, "a model") == torch.bfloat16
+    assert set(ran) == {torch.float32, torch.bfloat16}
+    ran.clear()
+    assert faster_precision(ran.append, "a model") == torch.bfloat16 and not ran
+    (speeds,) = read_probes().values()
+    assert speeds == {"fp32": 2000.0, "bf16": 1000.0}
+
+
+def test_a_damaged_file_of_speeds_is_measured_anew() -> None:
+    speed_probe.probe_file().parent.mkdir(parents=True)
+    speed_probe.probe_file().write_text("[1")
+    assert read_probes() == {}
+    speed_probe.probe_file().write_text('{"a": {"fp32": "fast"}}')
+    assert read_probes() == {}
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnx"])
+@pytest.mark.parametrize("side", [64, 50])
+def test_other_runtimes_agree_with_torch(runtime: RuntimeChoice, side: int) -> None:
+    if runtime != "auto" and not is_installed(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    bundle = tiny_bundle(class_names=("a", "b"), side=side)
+    frames = [np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8) for seed in range(3)]
+    expected = Predictor(bundle, device="cpu", batch_size=2).predict_with_uncertainty(frames)
+    other = Predictor(bundle, device="cpu", batch_size=2, runtime=runtime, precision="fp32")
+    for mine, wanted in zip(other.predict_with_uncertainty(frames), expected, strict=True):
+        np.testing.assert_allclose(mine, wanted, atol=1e-4)
+    again = Predictor(bundle, device="cpu", batch_size=2, runtime=runtime, precision="fp32")  # from the cache
+    np.testing.assert_array_equal(again.predict(frames), other.predict(frames))
+    assert other.runtime == runtime and other.half_precision == ""
+    flipped = Predictor(bundle, device="cpu", tta="flips")
+    turned = Predictor(bundle, device="cpu", tta="flips", runtime=runtime, precision="fp32")
+    np.testing.assert_allclose(turned.predict(frames), flipped.predict(frames), atol=1e-4)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_half_precision_draws_the_same_masks(runtime: RuntimeChoice) -> None:
+    if runtime == "openvino" and not is_installed("openvino"):
+        pytest.skip("openvino is not installed")
+    bundle = load_bundle(resolve_weights(None))
+    config = PhantomConfig(seed=3)
+    frames = [resize_frame(render_still(config, index).picture, bundle.card.input_size) for index in range(6)]
+    full = Predictor(bundle, device="cpu").predict(frames) > 0.5
+    half = Predictor(bundle, device="cpu", runtime=runtime, precision="bf16")
+    assert half.half_precision == "bf16"
+    masks = half.predict(frames) > 0.5
+    assert full.any()
+    pairs = [(one, other) for one, other in zip(full, masks, strict=True) if one.any() or other.any()]
+    dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in pairs]
+    assert np.mean(dice) >= 0.97, dice
