@@ -171,8 +171,7 @@ def segment_video(
         reading=reader,
     )
     try:
-        with predicting.ahead() as ahead:
-            stages.run(ahead)
+        stages.run()
         products.finish()
     except BaseException:
         products.abort()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,23 +31,6 @@ class StageSeconds:
     """Masks, overlays, encoding."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ahead:
-    """Work on batches that needs nothing of the batches before, done in threads of its own."""
-
-    work: Callable[[Sequence[Any]], Any]
-    """Turns a batch into what `predict` takes as its second argument; runs in several threads at once."""
-    threads: int
-    """How many threads."""
-
-
-class _Done(NamedTuple):
-    """What came of a batch that was worked on ahead."""
-
-    value: Any
-    seconds: float
-
-
 class _End:
     """Marks the end of a stream in a queue."""
 
@@ -59,15 +40,14 @@ class Stages(Generic[Item, Result]):
 
     `source` is iterated by the reading thread alone, inside `reading` where a resource must be closed there; `predict`
     turns a batch of items into results, and may hold some back until later items have come, or until `flush` asks for
-    them after the last one; `write` takes one result at a time, in order. Run `ahead`, several batches are worked on
-    at once before `predict` takes them, still in order, with what came of them. The first error of any stage stops all
-    and is raised in the calling thread, as is Ctrl-C; by then all threads have ended.
+    them after the last one; `write` takes one result at a time, in order. The first error of any stage stops all three
+    and is raised in the calling thread, as is Ctrl-C; by then both threads have ended.
     """
 
     def __init__(
         self,
         source: Iterable[Item],
-        predict: Callable[..., Sequence[Result]],
+        predict: Callable[[Sequence[Item]], Sequence[Result]],
         write: Callable[[Result], None],
         *,
         batch_size: int,
@@ -82,11 +62,10 @@ class Stages(Generic[Item, Result]):
         waiting = min(2 * batch_size, max(MOST_WAITING_BYTES // item_bytes, 1)) if item_bytes else 2 * batch_size
         self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=waiting)
         self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=waiting)
-        self._ended = False
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
 
-    def run(self, ahead: Ahead | None = None) -> None:
+    def run(self) -> None:
         """Run to the end of the source; raises the first error of any stage."""
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=f"endoseg-{name}", daemon=True)
@@ -95,7 +74,7 @@ class Stages(Generic[Item, Result]):
         for thread in threads:
             thread.start()
         try:
-            self._predict_all(ahead)
+            self._predict_all()
             # join() alone would keep Ctrl-C waiting until the last frame is encoded
             while any(thread.is_alive() for thread in threads):
                 threads[1].join(_POLL_SECONDS)
@@ -119,45 +98,21 @@ class Stages(Generic[Item, Result]):
                 if not self._put(self._items, item) or isinstance(item, _End):
                     return
 
-    def _predict_all(self, ahead: Ahead | None) -> None:
-        if ahead is None:
-            while batch := self._next_batch():
+    def _predict_all(self) -> None:
+        ended = False
+        while not ended and not self._stop.is_set():
+            batch: list[Item] = []
+            while len(batch) < self._batch_size and not ended:
+                item = self._get(self._items)
+                if isinstance(item, _End):
+                    ended = True
+                else:
+                    batch.append(item)
+            if batch and not self._stop.is_set():
                 self._pass_on(partial(self._predict, batch))
-        else:
-            self._predict_ahead(ahead)
         if not self._stop.is_set():
             self._pass_on(self._flush)
         self._put(self._results, _END)
-
-    def _predict_ahead(self, ahead: Ahead) -> None:
-        """Keep every thread busy and one batch in hand, and take the batches in their order."""
-        pool = ThreadPoolExecutor(ahead.threads, thread_name_prefix="endoseg-predict")
-        waiting: deque[tuple[list[Item], Future[_Done]]] = deque()
-        try:
-            while batch := self._next_batch():
-                waiting.append((batch, pool.submit(_timed, ahead.work, batch)))
-                if len(waiting) > ahead.threads:
-                    self._take(*waiting.popleft(), ahead.threads)
-            while waiting and not self._stop.is_set():
-                self._take(*waiting.popleft(), ahead.threads)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _take(self, batch: list[Item], future: Future[_Done], threads: int) -> None:
-        done = future.result()
-        self.seconds.predict += done.seconds / threads
-        self._pass_on(partial(self._predict, batch, done.value))
-
-    def _next_batch(self) -> list[Item]:
-        """Return the next items, fewer at the end of the stream, none after it or when the stages were stopped."""
-        batch: list[Item] = []
-        while len(batch) < self._batch_size and not self._ended:
-            item = self._get(self._items)
-            if isinstance(item, _End):
-                self._ended = True
-            else:
-                batch.append(item)
-        return [] if self._stop.is_set() else batch
 
     def _pass_on(self, work: Callable[[], Sequence[Result]]) -> None:
         began = time.perf_counter()
@@ -198,12 +153,6 @@ class Stages(Generic[Item, Result]):
             except queue.Empty:
                 continue
         return _END
-
-
-def _timed(work: Callable[[Sequence[Any]], Any], batch: Sequence[Any]) -> _Done:
-    began = time.perf_counter()
-    value = work(batch)
-    return _Done(value=value, seconds=time.perf_counter() - began)
 
 
 _END = _End()

@@ -43,7 +43,6 @@ FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
 LARGEST_BATCH = 4096
 """More frames together are a mistake that would exhaust the memory."""
-MOST_BATCHES_AT_ONCE = 4
 
 
 class Predictor:
@@ -92,19 +91,9 @@ class Predictor:
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
         _check_precision(self.runtime, self.precision)
         if self.runtime == "openvino":
-            self._run_networks = openvino_logits(
-                networks, self.input_size, self.precision, batch_size=self.batch_size, at_once=self.batches_at_once
-            )
+            self._run_networks = openvino_logits(networks, self.input_size, self.precision, batch_size=self.batch_size)
         elif self.runtime == "onnx":
-            self._run_networks = onnx_logits(networks, self.input_size, at_once=self.batches_at_once)
-
-    @property
-    def batches_at_once(self) -> int:
-        """How many threads may best call `predict` together: as torch has threads, of which each then takes its share.
-
-        More than four would only take memory; a GPU takes one batch at a time.
-        """
-        return min(torch.get_num_threads(), MOST_BATCHES_AT_ONCE) if self.device.type == "cpu" else 1
+            self._run_networks = onnx_logits(networks, self.input_size)
 
     @property
     def half_precision(self) -> str:

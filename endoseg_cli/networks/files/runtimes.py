@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,10 +69,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "endoseg" / "runtimes"
 
 
-def openvino_logits(
-    networks: Sequence[UNet], size: tuple[int, int], dtype: torch.dtype, *, batch_size: int, at_once: int
-) -> Logits:
-    """Return networks that OpenVINO runs on pictures of `size`; up to `at_once` threads may call them together.
+def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torch.dtype, *, batch_size: int) -> Logits:
+    """Return networks that OpenVINO runs on pictures of `size`.
 
     Prepared networks are kept in the user's cache, where it can be written.
     """
@@ -85,31 +82,29 @@ def openvino_logits(
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
         "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
-        "NUM_STREAMS": str(at_once),
+        "NUM_STREAMS": "1",
     }
     folder = cache_folder()
     if _is_writable(folder):
         settings["CACHE_DIR"] = str(folder)
     compiled = core.compile_model(model, "CPU", settings)
-    own = threading.local()
+    request = compiled.create_infer_request()
 
     def run(images: Tensor) -> list[Tensor]:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
         missing = images.new_zeros((-len(images) % batch_size, *images.shape[1:]))
         full = torch.split(torch.cat([images, missing]).contiguous(), batch_size)
-        found = [torch.from_numpy(own.request.infer([part.numpy()])[0].copy()) for part in full]
+        found = [torch.from_numpy(request.infer([part.numpy()])[0].copy()) for part in full]
         return list(torch.cat(found, dim=1)[:, : len(images)])
 
     return run
 
 
-def onnx_logits(networks: Sequence[UNet], size: tuple[int, int], *, at_once: int) -> Logits:
-    """Return networks that ONNX Runtime runs, in float32; up to `at_once` threads may call them together."""
+def onnx_logits(networks: Sequence[UNet], size: tuple[int, int]) -> Logits:
+    """Return networks that ONNX Runtime runs, in float32."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(torch.get_num_threads() // at_once, 1)
+    options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(_onnx_of(networks, size), options, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> list[Tensor]:

@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from endoseg_cli.inference.flow.stages import Ahead, Stages
+from endoseg_cli.inference.flow.stages import Stages
 
 pytestmark = pytest.mark.timeout(20)
 ENDLESS = 10**9
@@ -235,42 +235,3 @@ def test_each_stage_knows_how_long_it_was_busy() -> None:
     stages = Stages(iter(range(12)), slow_predict, slowly, batch_size=4)
     stages.run()
     assert all(busy > 0 for busy in vars(stages.seconds).values())
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_batches_that_are_worked_on_ahead_keep_their_order(workers: int) -> None:
-    written: list[tuple[int, int]] = []
-
-    def work(batch: Sequence[int]) -> list[int]:
-        time.sleep(0.002 * (batch[0] % 3))  # later batches are ready before earlier ones
-        return double(batch)
-
-    def pair(batch: Sequence[int], doubled: Sequence[int]) -> list[tuple[int, int]]:
-        return list(zip(batch, doubled, strict=True))
-
-    stages = Stages(range(23), pair, written.append, batch_size=2)
-    stages.run(Ahead(work=work, threads=workers))
-    assert written == [(item, 2 * item) for item in range(23)] and not threads()
-    assert stages.seconds.predict > 0
-
-
-def test_batches_are_worked_on_side_by_side() -> None:
-    together = threading.Barrier(2, timeout=10)
-
-    def work(batch: Sequence[int]) -> list[int]:
-        together.wait()  # passes only if two threads are here at once
-        return list(batch)
-
-    Stages(range(4), lambda _, done: done, lambda _: None, batch_size=1).run(Ahead(work=work, threads=2))
-
-
-def test_an_error_of_work_ahead_stops_everything() -> None:
-    def work(batch: Sequence[int]) -> list[int]:
-        if batch[0] >= 20:
-            raise ValueError("working ahead failed")
-        return list(batch)
-
-    stages = Stages(range(ENDLESS), lambda _, done: done, lambda _: None, batch_size=4)
-    with pytest.raises(ValueError, match="working ahead failed"):
-        stages.run(Ahead(work=work, threads=3))
-    assert not threads()
