@@ -14,7 +14,6 @@ import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
 from endoseg_cli.part_file import whole_file
-from endoseg_cli.phantom.clip_file import ClipFile
 from endoseg_cli.phantom.clips import ClipPlan, sample_clip
 from endoseg_cli.phantom.picture.fitting import fitted
 from endoseg_cli.phantom.picture.render import Bytes, Rendered, render
@@ -130,6 +129,8 @@ def render_clips(
 
     Raises OutputError when a file cannot be written, UsageError as `clip_scene` does.
     """
+    from endoseg_cli.phantom.clip_file import ClipFile  # scenes alone are rendered without PyAV
+
     records: list[Record] = []
     for index in range(count):
         name = f"{config.scene}-{config.seed:04d}-{index:03d}"

@@ -25,7 +25,6 @@ from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.pictures.images import read_image, read_mask
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
 from endoseg_cli.video.reading.field_of_view import vote
-from endoseg_cli.video.reading.reader import VideoReader, probe
 
 UNIT_RATE = 25.0
 """Frames per second at which consecutive frames are one unit of time apart."""
@@ -157,6 +156,8 @@ def estimated_flow(frames: Bytes) -> NDArray[np.float16]:
 
 
 def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawClip]:
+    from endoseg_cli.video.reading.reader import VideoReader, probe  # frames alone are learned from without PyAV
+
     info, folder = probe(video), masks_of_video(video)
     rate = float(info.average_rate or UNIT_RATE)
     stride = max(round(rate / UNIT_RATE), 1)
