@@ -74,7 +74,7 @@ def test_the_views_of_a_frame_differ_and_the_two_streams_too(store: FrameStore) 
 
 
 def test_a_strong_view_moves_no_pixel_of_its_weak_view(store: FrameStore) -> None:
-    still = AugmentConfig(strong=StrongViewConfig(probability=0.0), cutmix=CutMixConfig(probability=1.0))
+    still = AugmentConfig(strong=StrongViewConfig(probability=0.0, at_least=0), cutmix=CutMixConfig(probability=1.0))
     batch = unlabeled_batches(store, augment=still)[0]
     assert torch.equal(batch.weak_1, batch.strong_1) and torch.equal(batch.weak_2, batch.strong_2)
     assert batch.boxes.flatten(1).any(1).all()
