@@ -30,7 +30,7 @@ demo: $(VENV)/installed
 
 ## Install the test extras and run all tests.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 ## Check style and types.
 lint: $(VENV)/installed-dev

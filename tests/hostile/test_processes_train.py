@@ -57,6 +57,10 @@ def stop_after(what: Callable[[], bool], process: subprocess.Popen[str], number:
     wait_until(what, process)
     time.sleep(MOMENTS.uniform(0, 0.3))
     process.send_signal(number)
+    try:
+        process.wait(MOST_SECONDS_TO_END / 2)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)  # a library may swallow the first Ctrl-C; people press it again
     return finish(process, MOST_SECONDS_TO_END)
 
 
