@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,8 +24,19 @@ def start(*arguments: object, stdout: int = subprocess.PIPE) -> subprocess.Popen
     command = [sys.executable, "-m", "endoseg_cli", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_take_ctrl_c,
     )
+
+
+def _take_ctrl_c() -> None:
+    """Let Ctrl-C through, which a suite that was started in the background would have it ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], seconds: float = MOST_SECONDS) -> str:
