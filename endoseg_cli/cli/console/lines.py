@@ -149,11 +149,13 @@ class SegmentConsole:
 
 def _summary(outcome: Outcome) -> str:
     rate = outcome.frames / max(outcome.seconds, 1e-6)
-    share = 100 * outcome.lesion_frames / outcome.frames if outcome.frames else 0
+    looked_at = outcome.frames if outcome.predicted_frames is None else outcome.predicted_frames
+    share = 100 * outcome.lesion_frames / looked_at if looked_at else 0
+    predicted = "" if looked_at == outcome.frames else f" {looked_at} of them predicted,"
     refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
         f"{outcome.targets.source.path}: {outcome.frames} frames in {_duration(outcome.seconds)} ({rate:.1f} frames/s),"
-        f" lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
+        f"{predicted} lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
     )
 
 

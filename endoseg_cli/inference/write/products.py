@@ -67,6 +67,7 @@ class VideoProducts:
         self._folders = Folders()
         self.frames = 0
         """Frames written so far."""
+        self.predicted_frames = 0
         self.lesion_frames = 0
         """How many of them have a mask that is not empty."""
         self._masks: MaskWriter | None = None
@@ -98,7 +99,8 @@ class VideoProducts:
         if predicted:
             self._write_pictures(frame, segmentation)
         self.frames += 1
-        self.lesion_frames += bool(union.any())
+        self.predicted_frames += predicted
+        self.lesion_frames += predicted and bool(union.any())
 
     def finish(self) -> None:
         """Give all files their final names; either all of them or, on an error, as many as could be completed."""

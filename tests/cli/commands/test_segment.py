@@ -70,6 +70,13 @@ def test_json_is_one_object_on_stdout(endoseg: Endoseg, clip: Path, lesion_nowhe
     assert first["foreground_pixels"] == first["regions"] == 0 and first["mean_confidence"] is None
 
 
+def test_every_counts_the_frames_that_were_looked_at(endoseg: Endoseg, clip: Path, lesion_everywhere: Path) -> None:
+    options = ("--every", 3, "--weights", lesion_everywhere, "--out", clip.parent / "m.mp4", "--overwrite")
+    [result] = json.loads(endoseg("segment", clip, *options, "--json").stdout)["results"]
+    assert (result["frames"], result["predicted_frames"], result["lesion_frames"]) == (6, 2, 2)
+    assert "2 of them predicted, lesion in 2 (100 %)" in endoseg("segment", clip, *options).stderr
+
+
 def test_quiet_says_nothing_and_verbose_more(endoseg: Endoseg, clip: Path, lesion_nowhere: Path) -> None:
     options = ["--weights", lesion_nowhere, "--overwrite", "--out", clip.parent / "m.mp4"]
     quiet, verbose = endoseg("segment", clip, *options, "-q"), endoseg("segment", clip, *options, "-v")
