@@ -164,6 +164,7 @@ def test_the_job_for_a_cluster_is_a_script_that_runs(render: Render, tmp_path: P
     render(Clip(name="videos/a.mp4", frames=2))
     binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": binaries, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2"}
-    run = subprocess.run(["bash", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    for _ in range(2):  # SLURM queues a job again whose machine failed
+        run = subprocess.run(["bash", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
     assert (tmp_path / "masks" / "a.mp4").is_file() and (tmp_path / "masks" / "records-1.csv").is_file()
