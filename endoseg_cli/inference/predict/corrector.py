@@ -13,6 +13,7 @@ from torch import Tensor
 from endoseg_cli.errors import DeviceError
 from endoseg_cli.inference.predict.predictor import Pixels, Probability
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import demand_presence
 
 Features = TypeVar("Features")
@@ -58,8 +59,7 @@ class Corrector(Generic[Features]):
         assert window % 2 == 1, "a window has a centre"
         self.window = window
         self._network, self._device, self._dtype, self._presence = network, device, dtype, presence
-        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
-        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
+        self._normalise = Normaliser(IMAGENET_MEAN, IMAGENET_STD, device)
 
     @torch.inference_mode()
     def encode(self, frame: PredictedFrame) -> Features:
@@ -67,7 +67,7 @@ class Corrector(Generic[Features]):
         assert frame.uncertainty is not None, "the predictor gives uncertainties where frames are refined"
         picture = torch.from_numpy(frame.picture).to(self._device).permute(2, 0, 1)
         maps = [torch.from_numpy(each).to(self._device)[None] for each in (frame.probability, frame.uncertainty)]
-        image = ((picture - self._mean) / self._std)[None].contiguous(memory_format=torch.channels_last)
+        image = self._normalise(picture)[None].contiguous(memory_format=torch.channels_last)
         try:
             with self._autocast():
                 return self._network.encode(image, maps[0], maps[1])

@@ -28,6 +28,7 @@ from endoseg_cli.networks.files.speed_probe import faster_precision
 from endoseg_cli.networks.running.device import Precision, default_batch_size, resolve_device, resolve_precision
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import demand_presence
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
@@ -84,8 +85,7 @@ class Predictor:
             fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
         ]
-        self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
-        self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+        self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
         self._run_networks: Logits = lambda images: [network(images) for network in self._networks]
         if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
@@ -186,7 +186,7 @@ class Predictor:
     def _logits(self, frames: Pixels) -> list[Tensor]:
         # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
-        images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        images = self._normalise(images).contiguous(memory_format=torch.channels_last)
         if self.runtime != "torch":
             return self._over_flips(images)
         with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):

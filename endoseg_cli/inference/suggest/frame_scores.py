@@ -16,6 +16,7 @@ from endoseg_cli.networks.files.bundle import Bundle
 from endoseg_cli.networks.running.device import default_batch_size, resolve_device
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -48,8 +49,7 @@ class FrameScorer:
         self.device = resolve_device(device)
         self.batch_size = default_batch_size(self.device)
         self._networks = [fuse_for_prediction(network).to(self.device) for network in bundle.networks]
-        self._mean = torch.tensor(bundle.card.mean, device=self.device).view(3, 1, 1) * 255
-        self._std = torch.tensor(bundle.card.std, device=self.device).view(3, 1, 1) * 255
+        self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
 
     @property
     def crops(self) -> bool:
@@ -65,7 +65,7 @@ class FrameScorer:
     def score(self, frames: Sequence[Pixels]) -> list[FrameScore]:
         """Score some frames together, at most `batch_size` of them."""
         height, width = self.card.input_size
-        images = (torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).to(self.device) - self._mean) / self._std
+        images = self._normalise(torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).to(self.device))
         encoded = [network.encode(images) for network in self._networks]
         logits = [
             network.decode(features)[..., :height, :width]

@@ -16,6 +16,7 @@ from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import ModelCard
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import demand_presence
 
 Maps = NDArray[np.float32]  # (N, H, W)
@@ -83,8 +84,7 @@ class FrozenNetworks:
             fuse_for_prediction(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for network in networks
         ]
-        self._mean = torch.tensor(card.mean, device=device).view(3, 1, 1) * 255
-        self._std = torch.tensor(card.std, device=device).view(3, 1, 1) * 255
+        self._scaled = Normaliser(card.mean, card.std, device)
         self._device = device
         self._presence = card.presence
         self.crop = card.field_of_view == "auto"
@@ -92,7 +92,7 @@ class FrozenNetworks:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 pictures (..., 3, H, W) as the networks take them, on the device."""
-        return (images.to(self._device).float() - self._mean) / self._std
+        return self._scaled(images.to(self._device))
 
     def add_predictions(self, clip: RawClip, twins: np.random.Generator | None = None) -> Clip:
         """Return a clip with what the networks say of it; without masks, its truth is what they agree on surely.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.loss import consistency_loss, corrective_loss
 from endoseg_cli.training.corrective.windows import WindowBatch
@@ -37,8 +38,8 @@ class CorrectiveLearner:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1) * 255
-        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1) * 255
+        # as the corrector does, whatever normalisation the segmentation networks have
+        self._normalise = Normaliser(IMAGENET_MEAN, IMAGENET_STD, device)
 
     def compute_gradients(self, batch: WindowBatch) -> dict[str, float]:
         """Leave the gradients of a batch in the network; return every term of the loss."""
@@ -61,8 +62,7 @@ class CorrectiveLearner:
 
     def correct(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         """Return corrected logits (B, 1, H, W) of the batch's corrected frame and of the next one."""
-        # as the corrector does, whatever normalisation the segmentation networks have
-        images = (batch.images.to(self.device).float() - self._mean) / self._std
+        images = self._normalise(batch.images.to(self.device))
         window = self.network.encode_window(
             images, batch.probability.to(self.device), batch.uncertainty.to(self.device)
         )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from endoseg_cli.data.views.datasets import TrainingBatch, UnlabeledBatch
 from endoseg_cli.networks.architecture.encoders import normalisation
 from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.training.engine.statistics import step_statistics
 from endoseg_cli.training.engine.step_values import StepValues
 from endoseg_cli.training.methods.method import Study, Views
@@ -54,9 +55,7 @@ class Learner:
         self._precision = resolve_precision(config.precision, device)
         # Gradients in fp16 would vanish; they are computed larger, and a step whose gradients overflow is left out.
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._precision == "fp16")
-        mean, std = normalisation(config.encoder)
-        self._mean = torch.tensor(mean, device=device).view(3, 1, 1) * 255
-        self._std = torch.tensor(std, device=device).view(3, 1, 1) * 255
+        self.scaled = Normaliser(*normalisation(config.encoder), device)
         # Collectives of two threads would meet in any order, so several processes take the networks one by one.
         self._threads = _network_threads() if device.type == "cpu" and ranks.size == 1 else None
 
@@ -218,8 +217,7 @@ class Learner:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, 3, H, W) as floats, normalised as the encoder takes them, on the device."""
-        images = images.to(self.device, non_blocking=True).to(memory_format=torch.channels_last)
-        return (images.float() - self._mean) / self._std
+        return self.scaled(images.to(self.device, non_blocking=True).to(memory_format=torch.channels_last))
 
     def state(self) -> list[dict[str, Any]]:
         """Return everything that training changes, per network."""

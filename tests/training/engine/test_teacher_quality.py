@@ -21,7 +21,7 @@ class KnowingLearner(Learner):
 
     def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
         assert views.weak_1 is not None
-        bright = ((views.weak_1 * self._std + self._mean).mean(1, keepdim=True) > 200).float()
+        bright = ((views.weak_1 * self.scaled.std + self.scaled.mean).mean(1, keepdim=True) > 200).float()
         return self._says(bright * 0.9 + 0.01), self._says(bright * 0 + 0.02)
 
     def _says(self, probability: Tensor) -> TeacherMaps:
