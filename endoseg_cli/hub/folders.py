@@ -10,14 +10,13 @@ from pathlib import Path
 from endoseg_cli.errors import MissingInputError, OutputError, WeightsError
 from endoseg_cli.hub.integrity import fault_of
 from endoseg_cli.hub.manifest import Entry
+from endoseg_cli.user_cache import user_cache
 
 
 def installed_file(entry: Entry) -> Path:
     """Return where endoseg keeps an entry that came from a folder (`--from-dir`), whether it is there or not."""
     assert entry.repo_id is not None, "bundled weights are not installed"
-    root = os.environ.get("XDG_CACHE_HOME")
-    cache = (Path(root) if root else Path.home() / ".cache") / "endoseg" / "weights"
-    return cache / entry.repo_id / entry.revision.replace("/", "--") / entry.filename
+    return user_cache("weights") / entry.repo_id / entry.revision.replace("/", "--") / entry.filename
 
 
 def install_from(entry: Entry, folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import cv2
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, OutputError
+from endoseg_cli.user_cache import user_cache
 
 JPEG_QUALITY = 95
 MANIFEST = "frames.json"
@@ -37,7 +37,7 @@ class CachedVideo:
 
 def default_cache_folder() -> Path:
     """Return where decoded frames live unless told otherwise: endoseg/frames in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "endoseg" / "frames"
+    return user_cache("frames")
 
 
 def cached_frames(video: Path, frames_per_second: float, cache: Path | None = None) -> list[Path]:

@@ -16,6 +16,8 @@ from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.deployable import pad_known_sides
 from endoseg_cli.networks.files.export_formats import traced_onnx
+from endoseg_cli.part_file import whole_file
+from endoseg_cli.user_cache import user_cache
 
 RuntimeName = Literal["torch", "openvino", "onnx"]
 RuntimeChoice = Literal["auto", "torch", "openvino", "onnx"]
@@ -66,7 +68,7 @@ def computes_bf16() -> bool:
 
 def cache_folder() -> Path:
     """Return the user's folder of networks that were prepared for a runtime, and of measured speeds."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "endoseg" / "runtimes"
+    return user_cache("runtimes")
 
 
 def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torch.dtype, *, batch_size: int) -> Logits:
@@ -136,9 +138,8 @@ def _onnx_of(networks: Sequence[UNet], size: tuple[int, int]) -> bytes:
         pass
     content = traced_onnx(_AllLogits(networks, size), torch.zeros(2, 3, *size), {"image": 0, "logits": 1})
     if _is_writable(file.parent):
-        partial = file.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(content)
-        partial.replace(file)
+        with whole_file(file, durable=False) as kept:
+            kept.write(content)
     return content
 
 

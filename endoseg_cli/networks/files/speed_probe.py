@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from endoseg_cli.errors import OutputError
 from endoseg_cli.networks.files.runtimes import cache_folder
+from endoseg_cli.part_file import write_whole
 
 Speeds = dict[str, float]
 """Milliseconds of one batch, by the precision's name."""
@@ -58,14 +60,8 @@ def _milliseconds(run: Callable[[torch.dtype], object], dtype: torch.dtype) -> f
 
 
 def _keep(probes: dict[str, Speeds]) -> None:
-    file = probe_file()
-    partial = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(probes, indent=2) + "\n", encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        return  # it is measured again the next time
+    with contextlib.suppress(OutputError):  # it is measured again the next time
+        write_whole(probe_file(), json.dumps(probes, indent=2) + "\n")
 
 
 def _is_whole(speeds: dict[Any, Any]) -> bool:
