@@ -75,6 +75,8 @@ class Outcome:
     """The input and its outputs."""
     frames: int
     """Frames written."""
+    predicted_frames: int
+    """Frames that the networks looked at, fewer with --every."""
     lesion_frames: int
     """Frames that the networks looked at and whose mask is not empty."""
     seconds: float
@@ -91,8 +93,6 @@ class Outcome:
     """How many frames of a video were flagged and refined."""
     field_of_view: FieldOfView | None = None
     """The part of the frames that the networks saw; None for all."""
-    predicted_frames: int | None = None
-    """Frames that the networks looked at, fewer with --every; None for all."""
     runtime: str = "torch"
     """What ran the networks."""
     precision: str = "fp32"
@@ -114,7 +114,7 @@ class Outcome:
             "input": str(targets.source.path),
             "outputs": {name: str(path) for name, path in outputs.items() if path is not None},
             "frames": self.frames,
-            "predicted_frames": self.frames if self.predicted_frames is None else self.predicted_frames,
+            "predicted_frames": self.predicted_frames,
             "lesion_frames": self.lesion_frames,
             "seconds": self.seconds,
             "frames_per_second": self.frames / self.seconds if self.seconds else None,

@@ -90,6 +90,7 @@ def segment_pictures(
             Outcome(
                 targets=still.targets,
                 frames=1,
+                predicted_frames=1,
                 lesion_frames=int(lesion),
                 seconds=last - began,
                 stages=StageSeconds(),

@@ -18,10 +18,10 @@ from endoseg_cli.pages.appearances import AppearanceFinder
 from endoseg_cli.pages.place import beside
 from endoseg_cli.pages.segmented import finish_page
 from endoseg_cli.pages.thumbnails import WIDTH, Picture, jpeg
-from endoseg_cli.pages.timeline import FrameFacts, Isolated, Timeline
+from endoseg_cli.pages.timeline import FrameFacts, Timeline
 from endoseg_cli.pages.video_page import VideoPage
 from endoseg_cli.part_file import FinishOrAbort
-from endoseg_cli.temporal.isolated_frames import flag_scene
+from endoseg_cli.temporal.isolated_frames import FrameFlag, flag_scene
 from endoseg_cli.video.writing.picture_writer import PictureWriter
 
 TRUTH_COLOUR, PREDICTION_COLOUR = (40, 220, 90), (255, 60, 210)
@@ -118,9 +118,9 @@ def _facts(score: VideoFrameScore, probability: Probability, mask: NDArray[np.bo
     )
 
 
-def _isolated(scores: list[VideoFrameScore]) -> dict[int, Isolated]:
+def _isolated(scores: list[VideoFrameScore]) -> dict[int, FrameFlag]:
     """Return the frames that fail alone; where the truth is not known, those that the rule on their size flags."""
-    flags: list[Isolated | None] = []
+    flags: list[FrameFlag | None] = []
     if any(score.truth_pixels is not None for score in scores):
         flags = list(isolated_failures(scores))
     else:

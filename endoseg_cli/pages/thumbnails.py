@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.video.geometry.colour import BT709, BT2020_CL, BT2020_NCL
 from endoseg_cli.video.geometry.planes import Planes
 from endoseg_cli.video.geometry.rotation import upright
 
@@ -14,9 +13,6 @@ Picture = NDArray[np.uint8]
 WIDTH = 256
 """Pixels across a thumbnail: twice what a page shows, for dense screens."""
 JPEG_QUALITY = 80
-# weights of red and blue in luma, by H.273 matrix; all others are BT.601
-_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020_NCL: (0.2627, 0.0593), BT2020_CL: (0.2627, 0.0593)}
-_BT601 = (0.299, 0.114)
 
 
 def from_planes(planes: Planes, rotation: int, pixel_aspect: float = 1.0) -> Picture:
@@ -24,8 +20,11 @@ def from_planes(planes: Planes, rotation: int, pixel_aspect: float = 1.0) -> Pic
     height, width = planes.y.shape
     scale = min(1.0, WIDTH / max(width * pixel_aspect, 1))
     size = max(round(width * pixel_aspect * scale), 1), max(round(height * scale), 1)
-    y, u, v = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in _planes(planes))
-    red_weight, blue_weight = _WEIGHTS.get(planes.colour.matrix, _BT601)
+    y, u, v = (
+        cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for plane in (planes.y, planes.u, planes.v)
+    )
+    red_weight, blue_weight = planes.colour.luma_weights
     luma, blue_difference, red_difference = (y - 16) / 219, (u - 128) / 224, (v - 128) / 224
     red = luma + 2 * (1 - red_weight) * red_difference
     blue = luma + 2 * (1 - blue_weight) * blue_difference
@@ -41,7 +40,3 @@ def jpeg(picture: Picture) -> bytes:
     )
     assert done, "OpenCV encodes JPEG in memory"
     return data.tobytes()
-
-
-def _planes(planes: Planes) -> tuple[Picture, Picture, Picture]:
-    return planes.y, planes.u, planes.v

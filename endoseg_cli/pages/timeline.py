@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Isolated = Literal["false_positive", "false_negative"]
+from endoseg_cli.temporal.isolated_frames import FrameFlag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class FrameFacts:
     """Mean probability over these pixels; NaN without any."""
     uncertainty: float
     """Mean binary entropy over the frame, in nats."""
-    isolated: Isolated | None = None
+    isolated: FrameFlag | None = None
     """How the mask fails in this frame alone."""
     dice: float = math.nan
     """Dice against the truth; NaN where it is not known."""
@@ -34,7 +34,7 @@ class Timeline:
     def __init__(self) -> None:
         self._time = array("d")
         self._values = {name: array("f") for name in ("area", "confidence", "uncertainty", "dice")}
-        self.isolated: dict[int, Isolated] = {}
+        self.isolated: dict[int, FrameFlag] = {}
         """Frames that fail alone, by their position here."""
 
     def __len__(self) -> int:

@@ -41,8 +41,6 @@ class VideoPage:
     """Every time that a lesion is in view."""
     video: Path
     """H.264 in an .mp4 on the timeline's clock."""
-    aspect: float | None = None
-    """Width over height at which the player shows the video; None for its own."""
 
 
 def write_video_page(path: Path, page: VideoPage) -> bool:
@@ -95,7 +93,6 @@ def _data(page: VideoPage) -> dict[str, Any]:
         "frames": page.timeline.columns(),
         "isolated": sorted(page.timeline.isolated.items()),
         "appearances": shown,
-        "aspect": page.aspect,
     }
 
 

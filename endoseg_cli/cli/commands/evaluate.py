@@ -54,9 +54,7 @@ def _evaluate_clips(
     _refuse_with_video({"--labeled": scored.labeled, "--split": scored.split, "--root": scored.root})
     if clips.stills and report.report is not None:
         raise UsageError("--report is the page of a video, found --stills", hint="leave one of them out")
-    if report.per_frame is not None and report.per_frame == report.report:
-        raise UsageError(f"--per-frame and --report need two files, found {report.report} for both")
-    _check_outputs(report.per_frame, None, overwrite=report.overwrite)
+    _check_outputs({"--per-frame": report.per_frame}, report)
     # fp32 everywhere: a number must not depend on the kind of device
     predictor = model.load(model.find(), precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluate_video(
@@ -76,7 +74,7 @@ def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportO
 
     bounds = SizeBounds(small_below=report.size_bounds[0], large_above=report.size_bounds[1])
     config = EvaluationConfig(threshold=model.threshold, batch_size=report.batch_size, size_bounds=bounds)
-    _check_outputs(report.per_frame, report.report, overwrite=report.overwrite)
+    _check_outputs({"--per-frame": report.per_frame, "--report": report.report}, report)
     records = _records(scored.labeled, scored.split, scored.root)
     source = model.find()
     predictor = model.load(source, precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
@@ -93,14 +91,15 @@ def _refuse_with_video(options: Mapping[str, Path | None]) -> None:
         raise UsageError(f"{' and '.join(given)} cannot go with --video, which names the frames", hint="leave it out")
 
 
-def _check_outputs(per_frame: Path | None, report: Path | None, *, overwrite: bool) -> None:
+def _check_outputs(files: Mapping[str, Path | None], report: ReportOptions) -> None:
+    """Refuse one file for two things, and files that cannot be written."""
     from endoseg_cli.evaluation.report.output import check_output
 
-    if per_frame is not None and per_frame == report:
-        raise UsageError(f"--per-frame and --report need two files, found {report} for both")
-    for path, option in ((per_frame, "--per-frame"), (report, "--report")):
+    if report.per_frame is not None and report.per_frame == report.report:
+        raise UsageError(f"--per-frame and --report need two files, found {report.report} for both")
+    for option, path in files.items():
         if path is not None:
-            check_output(path, option, overwrite=overwrite)
+            check_output(path, option, overwrite=report.overwrite)
 
 
 def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Sequence[LabeledRecord]:

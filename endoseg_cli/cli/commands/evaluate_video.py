@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from endoseg_cli.data.clips.scored_clips import ClipFrame
+    from endoseg_cli.data.clips.scored_clips import Clip, ClipFrame
     from endoseg_cli.evaluation.video.scoring import ClipScorer
     from endoseg_cli.inference.predict.predictor import Predictor
     from endoseg_cli.inference.refine.refiner import RefinedFrame, RefineMode, Refiner
@@ -53,6 +53,7 @@ def evaluate_video(
     pages: PageOptions | None = None,
 ) -> None:
     """Score clips and print tables or JSON on stdout."""
+    from endoseg_cli.data.clips.scored_clips import find_clips
     from endoseg_cli.evaluation.report.output import write_text
     from endoseg_cli.evaluation.report.video_tables import frame_table, video_tables
     from endoseg_cli.evaluation.video.scoring import BEFORE, ClipScorer, video_report
@@ -62,8 +63,9 @@ def evaluate_video(
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
     crop = predictor.card.field_of_view == "auto"
-    clips = _clips(paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
-    places = None if pages is None else _pages(paths, pages)
+    videos = [clip for path in paths.video or () for clip in find_clips(path)]
+    clips = _clips(videos, paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
+    places = None if pages is None else _pages(videos, paths, pages)
     methods = _methods(predictor, options, threshold)
     scorer = ClipScorer(_as_predict(predictor), methods, threshold=threshold)
     warnings: list[str] = []
@@ -94,27 +96,24 @@ def evaluate_video(
 
 
 def _clips(
-    paths: VideoPaths, size: tuple[int, int], still_clips: int, *, crop: bool
+    found: Sequence[Clip], paths: VideoPaths, size: tuple[int, int], still_clips: int, *, crop: bool
 ) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
     """Return the names and frames of all clips; what can be found wrong before reading them is raised at once."""
-    from endoseg_cli.data.clips.scored_clips import clips_of_stills, find_clips, read_clip
+    from endoseg_cli.data.clips.scored_clips import clips_of_stills, read_clip
     from endoseg_cli.data.labels.layout import find_labeled
 
-    found = [clip for path in paths.video or () for clip in find_clips(path)]
     records = [record for path in paths.stills or () for record in find_labeled(path)]
     videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
     return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
 
 
-def _pages(paths: VideoPaths, pages: PageOptions) -> list[Path]:
+def _pages(clips: Sequence[Clip], paths: VideoPaths, pages: PageOptions) -> list[Path]:
     """Return the page of each video, all of which can be written; raises UsageError and OutputError."""
-    from endoseg_cli.data.clips.scored_clips import find_clips
     from endoseg_cli.evaluation.report.output import check_output
     from endoseg_cli.pages.place import beside, pages_for
 
-    videos = paths.video or ()
-    names = [clip.name for path in videos for clip in find_clips(path)]
-    single = len(names) == 1 and len(videos) == 1
+    names = [clip.name for clip in clips]
+    single = len(names) == 1 and len(paths.video or ()) == 1
     found = pages_for(pages.place, names, single=single)
     for page in found:
         check_output(page, "--report", overwrite=pages.overwrite)

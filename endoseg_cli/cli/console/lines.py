@@ -149,9 +149,8 @@ class SegmentConsole:
 
 def _summary(outcome: Outcome) -> str:
     rate = outcome.frames / max(outcome.seconds, 1e-6)
-    looked_at = outcome.frames if outcome.predicted_frames is None else outcome.predicted_frames
-    share = 100 * outcome.lesion_frames / looked_at if looked_at else 0
-    predicted = "" if looked_at == outcome.frames else f" {looked_at} of them predicted,"
+    share = 100 * outcome.lesion_frames / outcome.predicted_frames if outcome.predicted_frames else 0
+    predicted = "" if outcome.predicted_frames == outcome.frames else f" {outcome.predicted_frames} of them predicted,"
     refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
         f"{outcome.targets.source.path}: {outcome.frames} frames in {_duration(outcome.seconds)} ({rate:.1f} frames/s),"

@@ -11,7 +11,6 @@ import numpy as np
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.predict.masks import BinaryMask
 from endoseg_cli.inference.predict.predictor import Pixels
-from endoseg_cli.video.geometry.colour import BT709, BT2020_CL, BT2020_NCL
 from endoseg_cli.video.geometry.planes import Planes
 from endoseg_cli.video.geometry.rotation import stored
 
@@ -24,9 +23,6 @@ NAMED_COLOURS = {
     "red": (255, 30, 30),
     "white": (255, 255, 255),
 }
-# weights of red and blue in luma, by H.273 matrix
-_BT601_WEIGHTS = (0.299, 0.114)
-_LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020_NCL: (0.2627, 0.0593), BT2020_CL: (0.2627, 0.0593)}
 
 Colour = tuple[int, int, int]
 
@@ -151,7 +147,7 @@ def _blend(target: Pixels, marks: _Marks, value: float) -> None:
 
 def _limited_yuv(colour: Colour, planes: Planes) -> tuple[float, float, float]:
     """Return the limited-range Y, U, V of an RGB colour under the planes' matrix."""
-    red_weight, blue_weight = _LUMA_WEIGHTS.get(planes.colour.matrix, _BT601_WEIGHTS)
+    red_weight, blue_weight = planes.colour.luma_weights
     red, green, blue = (channel / 255 for channel in colour)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
     u = (blue - luma) / (2 * (1 - blue_weight))

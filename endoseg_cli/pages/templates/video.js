@@ -25,11 +25,6 @@
       "The video is not where the page expects it: keep " + decodeURIComponent(video.getAttribute("src")) + " beside it.";
     message.hidden = false;
   });
-  if (data.aspect) {
-    video.style.aspectRatio = String(data.aspect);
-    video.style.objectFit = "fill";
-    video.style.width = "min(100%, calc(62vh * " + data.aspect + "))";
-  }
 
   // Where we are.
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);

@@ -22,6 +22,10 @@ FULL_RANGE = 2
 _SWSCALE_MATRIX = {BT709: 1, 4: 4, 5: 5, SMPTE170M: 5, 7: 7, BT2020_NCL: 9, BT2020_CL: 9}
 _SWSCALE_BT601 = 5
 
+# Weights of red and blue in luma, by matrix; all others are BT.601.
+_LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020_NCL: (0.2627, 0.0593), BT2020_CL: (0.2627, 0.0593)}
+_BT601_WEIGHTS = (0.299, 0.114)
+
 HD_HEIGHT = 720
 """From this many lines up an untagged video is taken as BT.709, below as BT.601, as players do."""
 
@@ -54,6 +58,11 @@ class ColourTags:
     @staticmethod
     def _or(value: int, fallback: int) -> int:
         return fallback if value in (0, UNSPECIFIED) else value
+
+    @property
+    def luma_weights(self) -> tuple[float, float]:
+        """What red and blue count in luma; green counts the rest."""
+        return _LUMA_WEIGHTS.get(self.matrix, _BT601_WEIGHTS)
 
     @property
     def swscale_matrix(self) -> int:

@@ -44,6 +44,7 @@ def outcome(seconds: float = 3.0, frames: int = 8) -> Outcome:
     return Outcome(
         targets=targets_for(SOURCE.path),
         frames=frames,
+        predicted_frames=frames,
         lesion_frames=2,
         seconds=seconds,
         stages=StageSeconds(read=1.0, predict=2.0, write=0.0),
