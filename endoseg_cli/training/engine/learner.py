@@ -17,7 +17,7 @@ from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.training.engine.statistics import step_statistics
 from endoseg_cli.training.engine.step_values import StepValues
-from endoseg_cli.training.methods.method import Study, Views
+from endoseg_cli.training.methods.method import Study, UnlabeledViews, Views
 from endoseg_cli.training.methods.table import find_method
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.distributed import ALONE, Ranks, mean_gradients, share_batch_norm
@@ -113,8 +113,7 @@ class Learner:
         """Return the pictures of a step (uint8, see `TrainingBatch`) on the device, normalised."""
         if unlabeled is None:
             return Views(labeled=self.normalise(labeled))
-        return Views(
-            labeled=self.normalise(labeled),
+        views = UnlabeledViews(
             weak_1=self.normalise(unlabeled.weak_1),
             weak_2=self.normalise(unlabeled.weak_2),
             strong_1=self.normalise(unlabeled.strong_1),
@@ -122,15 +121,19 @@ class Learner:
             boxes=unlabeled.boxes.to(self.device, non_blocking=True),
             boxed=unlabeled.boxes.flatten(1).any(1).nonzero()[:, 0].to(self.device, non_blocking=True),
         )
+        return Views(labeled=self.normalise(labeled), unlabeled=views)
 
     def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
         """Return what both teachers say."""
-        assert views.weak_1 is not None and views.weak_2 is not None and views.boxes is not None
-        assert views.boxed is not None
-        frames, passes = len(views.weak_1), self.method.num_passes
-        everywhere = torch.arange(frames, device=self.device) if self.method.passes_over_both else views.boxed
+        unlabeled = views.unlabeled
+        assert unlabeled is not None, "teachers look at frames without masks"
+        frames, passes = len(unlabeled.weak_1), self.method.num_passes
         seen = TeacherViews(
-            weak_1=views.weak_1, weak_2=views.weak_2, boxes=views.boxes, boxed=everywhere, labeled=views.labeled
+            weak_1=unlabeled.weak_1,
+            weak_2=unlabeled.weak_2,
+            boxes=unlabeled.boxes,
+            boxed=torch.arange(frames, device=self.device) if self.method.passes_over_both else unlabeled.boxed,
+            labeled=views.labeled,
         )
 
         def work(number: int) -> TeacherMaps:

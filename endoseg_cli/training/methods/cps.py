@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from endoseg_cli.training.methods.method import Method, Study, Views, confident_label
+from endoseg_cli.training.methods.method import Method, Study, UnlabeledViews, confident_labels
 from endoseg_cli.training.shared.distributed import Ranks
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets, Term, guided_loss
 from endoseg_cli.training.strategies.teacher import TeacherMaps
@@ -24,12 +24,11 @@ class CrossPseudoSupervision(Method):
 
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return the labels of both networks, trusted everywhere."""
-        return Targets(masks=masks, pseudo=(confident_label(said[0], 0.0), confident_label(said[1], 0.0)))
+        return Targets(masks=masks, pseudo=confident_labels(said, 0.0))
 
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames and the weak views."""
-        studies = [Study(view="labeled", pictures=views.labeled)]
-        return [*studies, Study(view="weak", pictures=views.weak)] if weights.unsupervised else studies
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return the weak views."""
+        return [Study(view="weak", pictures=views.weak)]
 
     def own_terms(
         self, students: Pair, own: int, targets: Targets, weights: ObjectiveWeights, ranks: Ranks

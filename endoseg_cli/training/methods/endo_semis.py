@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from endoseg_cli.training.methods.method import Method, MethodSettings, Study, Views
+from endoseg_cli.training.methods.method import Method, MethodSettings, Study, UnlabeledViews
 from endoseg_cli.training.shared.distributed import ALONE, Ranks
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets, Term, guided_loss, mutual_terms
 from endoseg_cli.training.strategies.pseudo_labels import (
@@ -75,12 +75,12 @@ class EndoSemiS(Method):
             joint=labels[2] if config.joint_pseudo_label else None,
         )
 
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames, the weak views and the strong views, as far as they teach."""
-        studies = [Study(view="labeled", pictures=views.labeled, with_features=weights.mutual > 0)]
-        if weights.unsupervised and self.config.cross_supervision:
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return the weak views and the strong views, as far as they teach."""
+        studies = []
+        if self.config.cross_supervision:
             studies.append(Study(view="weak", pictures=views.weak))
-        if weights.unsupervised and self.config.joint_pseudo_label:
+        if self.config.joint_pseudo_label:
             studies.append(Study(view="strong", pictures=views.strong))
         return studies
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from endoseg_cli.training.methods.method import Method, Study, Views, confident_label
+from endoseg_cli.training.methods.method import Method, Study, UnlabeledViews, confident_labels
 from endoseg_cli.training.shared.distributed import Ranks
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets, Term, guided_loss
 from endoseg_cli.training.strategies.teacher import TeacherMaps
@@ -22,13 +22,11 @@ class FixMatch(Method):
 
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return each network's own labels, trusted where they are sure."""
-        first, second = (confident_label(one, self.config.min_confidence) for one in said)
-        return Targets(masks=masks, pseudo=(first, second))
+        return Targets(masks=masks, pseudo=confident_labels(said, self.config.min_confidence))
 
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames and the strong views."""
-        studies = [Study(view="labeled", pictures=views.labeled)]
-        return [*studies, Study(view="strong", pictures=views.strong)] if weights.unsupervised else studies
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return the strong views."""
+        return [Study(view="strong", pictures=views.strong)]
 
     def own_terms(
         self, students: Pair, own: int, targets: Targets, weights: ObjectiveWeights, ranks: Ranks

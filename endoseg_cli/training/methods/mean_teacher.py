@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from endoseg_cli.training.methods.method import Method, Study, Teaching, Views, confident_label
+from endoseg_cli.training.methods.method import Method, Study, Teaching, UnlabeledViews, confident_labels
 from endoseg_cli.training.shared.distributed import Ranks
 from endoseg_cli.training.shared.precision import at_least_float32
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets, Term
@@ -33,12 +33,11 @@ class MeanTeacher(Method):
 
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return what each network's average says; every pixel counts."""
-        return Targets(masks=masks, pseudo=(confident_label(said[0], 0.0), confident_label(said[1], 0.0)))
+        return Targets(masks=masks, pseudo=confident_labels(said, 0.0))
 
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames and the strong views."""
-        studies = [Study(view="labeled", pictures=views.labeled)]
-        return [*studies, Study(view="strong", pictures=views.strong)] if weights.unsupervised else studies
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return the strong views."""
+        return [Study(view="strong", pictures=views.strong)]
 
     def own_terms(
         self, students: Pair, own: int, targets: Targets, weights: ObjectiveWeights, ranks: Ranks

@@ -58,41 +58,46 @@ class MethodSettings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views:
-    """The pictures of a step on the device, (B, 3, H, W), normalised; without unlabelled frames the first alone."""
+class UnlabeledViews:
+    """The pictures of unlabelled frames on the device, (B, 3, H, W), normalised."""
 
-    labeled: Tensor
-    """x_l."""
-    weak_1: Tensor | None = None
+    weak_1: Tensor
     """w1."""
-    weak_2: Tensor | None = None
+    weak_2: Tensor
     """w2."""
-    strong_1: Tensor | None = None
+    strong_1: Tensor
     """s1, of w1."""
-    strong_2: Tensor | None = None
+    strong_2: Tensor
     """s2, of w2."""
-    boxes: Tensor | None = None
+    boxes: Tensor
     """CutMix boxes, (B, 1, H, W) bool."""
-    boxed: Tensor | None = None
+    boxed: Tensor
     """Positions of the frames that have a box, (N,) int64."""
 
     @property
     def weak(self) -> Tensor:
         """w1 with w2 in the boxes."""
-        assert self.weak_1 is not None and self.weak_2 is not None and self.boxes is not None
         return paste_box(self.weak_1, self.weak_2, self.boxes)
 
     @property
     def strong(self) -> Tensor:
         """s1 with s2 in the boxes."""
-        assert self.strong_1 is not None and self.strong_2 is not None and self.boxes is not None
         return paste_box(self.strong_1, self.strong_2, self.boxes)
 
     @property
     def other_strong(self) -> Tensor:
         """s2 with s1 in the boxes."""
-        assert self.strong_1 is not None and self.strong_2 is not None and self.boxes is not None
         return paste_box(self.strong_2, self.strong_1, self.boxes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The pictures of a step."""
+
+    labeled: Tensor
+    """x_l on the device, (B, 3, H, W), normalised."""
+    unlabeled: UnlabeledViews | None = None
+    """Those without masks, while they count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +145,17 @@ class Method(ABC):
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return what the networks learn from, given what both teachers said."""
 
-    @abstractmethod
     def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
         """Return the batches of a step in order; the first is that of the labelled frames."""
+        studies = [Study(view="labeled", pictures=views.labeled, with_features=weights.mutual > 0)]
+        if weights.unsupervised:
+            assert views.unlabeled is not None, "frames without masks count only where there are any"
+            studies += self.unlabeled_studies(views.unlabeled)
+        return studies
+
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return the batches without masks."""
+        return []
 
     def terms(
         self, students: Pair, targets: Targets, weights: ObjectiveWeights, ranks: Ranks = ALONE
@@ -165,6 +178,11 @@ class Method(ABC):
     ) -> dict[str, Term]:
         """Return the unsupervised terms of one network, named without its number."""
         return {}
+
+
+def confident_labels(said: tuple[TeacherMaps, TeacherMaps], confidence: float) -> tuple[PseudoLabel, PseudoLabel]:
+    """Return the `confident_label` of both networks."""
+    return confident_label(said[0], confidence), confident_label(said[1], confidence)
 
 
 def confident_label(said: TeacherMaps, confidence: float, passes: Tensor | None = None) -> PseudoLabel:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from endoseg_cli.training.methods.method import Method, MethodSettings, Study, Views
-from endoseg_cli.training.strategies.objective import ObjectiveWeights, Targets
+from endoseg_cli.training.methods.method import Method, MethodSettings
+from endoseg_cli.training.strategies.objective import Targets
 from endoseg_cli.training.strategies.teacher import TeacherMaps
 
 
@@ -24,7 +24,3 @@ class Supervised(Method):
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return the masks."""
         return Targets(masks=masks)
-
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames."""
-        return [Study(view="labeled", pictures=views.labeled)]

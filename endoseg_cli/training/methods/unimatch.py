@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from endoseg_cli.training.methods.method import Method, Study, Views, confident_label
+from endoseg_cli.training.methods.method import Method, Study, UnlabeledViews, confident_label, confident_labels
 from endoseg_cli.training.shared.distributed import Ranks
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets, Term, guided_loss
 from endoseg_cli.training.strategies.teacher import TeacherMaps
 
 FEATURE_DROPOUT = 0.5
 """Share of the encoder's channels that the disturbed view loses, as published."""
-SHARES = {"strong": 0.25, "strong_2": 0.25, "perturbed": 0.5}
-"""What each of the three students counts, as published."""
+STRONG_SHARE, PERTURBED_SHARE = 0.25, 0.5
+"""What each strong view and the disturbed weak view count, as published."""
 
 
 class UniMatch(Method):
@@ -33,18 +32,16 @@ class UniMatch(Method):
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return each network's own sure labels of both weak views."""
         confidence = self.config.min_confidence
-        first, second = (confident_label(one, confidence) for one in said)
-        others = tuple(confident_label(one, confidence, one.other_passes) for one in said)
-        return replace(Targets(masks=masks, pseudo=(first, second)), other_pseudo=(others[0], others[1]))
+        first, second = (confident_label(one, confidence, one.other_passes) for one in said)
+        return Targets(masks=masks, pseudo=confident_labels(said, confidence), other_pseudo=(first, second))
 
-    def studies(self, views: Views, weights: ObjectiveWeights) -> list[Study]:
-        """Return the labelled frames, both strong views, and the weak view with disturbed features."""
-        studies = [Study(view="labeled", pictures=views.labeled)]
-        if weights.unsupervised:
-            studies.append(Study(view="strong", pictures=views.strong))
-            studies.append(Study(view="strong_2", pictures=views.other_strong))
-            studies.append(Study(view="perturbed", pictures=views.weak, feature_dropout=FEATURE_DROPOUT))
-        return studies
+    def unlabeled_studies(self, views: UnlabeledViews) -> list[Study]:
+        """Return both strong views, and the weak view with disturbed features."""
+        return [
+            Study(view="strong", pictures=views.strong),
+            Study(view="strong_2", pictures=views.other_strong),
+            Study(view="perturbed", pictures=views.weak, feature_dropout=FEATURE_DROPOUT),
+        ]
 
     def own_terms(
         self, students: Pair, own: int, targets: Targets, weights: ObjectiveWeights, ranks: Ranks
@@ -53,18 +50,13 @@ class UniMatch(Method):
         if targets.pseudo is None or targets.other_pseudo is None:
             return {}
         student, first, second = students[own], targets.pseudo[own], targets.other_pseudo[own]
-        taught = {
-            "strong": (student.strong, first),
-            "strong_2": (student.strong_2, second),
-            "perturbed": (student.perturbed, first),
-        }
+        taught = (
+            ("strong", STRONG_SHARE, student.strong, first),
+            ("other_strong", STRONG_SHARE, student.strong_2, second),
+            ("perturbed", PERTURBED_SHARE, student.perturbed, first),
+        )
         return {
-            _NAMES[view]: Term(
-                value=guided_loss(logits, label, weights.reduction, ranks), weight=weights.unsupervised * SHARES[view]
-            )
-            for view, (logits, label) in taught.items()
+            name: Term(value=guided_loss(logits, label, weights.reduction, ranks), weight=weights.unsupervised * share)
+            for name, share, logits, label in taught
             if logits is not None
         }
-
-
-_NAMES = {"strong": "strong", "strong_2": "other_strong", "perturbed": "perturbed"}

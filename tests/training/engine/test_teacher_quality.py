@@ -20,8 +20,8 @@ class KnowingLearner(Learner):
     """Network 1 says that bright pixels are lesion, as they are, less one; network 2 says that nothing is."""
 
     def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-        assert views.weak_1 is not None
-        bright = ((views.weak_1 * self.scaled.std + self.scaled.mean).mean(1, keepdim=True) > 200).float()
+        assert views.unlabeled is not None
+        bright = ((views.unlabeled.weak_1 * self.scaled.std + self.scaled.mean).mean(1, keepdim=True) > 200).float()
         return self._says(bright * 0.9 + 0.01), self._says(bright * 0 + 0.02)
 
     def _says(self, probability: Tensor) -> TeacherMaps:
@@ -45,8 +45,8 @@ def test_no_more_frames_than_the_limit_are_looked_at(tmp_path: Path) -> None:
 
     class CountingLearner(KnowingLearner):
         def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-            assert views.weak_1 is not None
-            seen.append(len(views.weak_1))
+            assert views.unlabeled is not None
+            seen.append(len(views.unlabeled.weak_1))
             return super().teach(views, step)
 
     teacher_quality(

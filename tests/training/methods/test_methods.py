@@ -153,8 +153,9 @@ def test_two_weak_looks_are_pasted_both_ways(batch: TrainingBatch) -> None:
     assert batch.unlabeled is not None
     views = learner.views(batch.labeled.images, batch.unlabeled)
     maps = learner.teach(views, 1)[0]
-    swapped = replace(views, weak_1=views.weak_2, weak_2=views.weak_1)
-    other = learner.teach(swapped, 1)[0]
+    assert views.unlabeled is not None
+    swapped = replace(views.unlabeled, weak_1=views.unlabeled.weak_2, weak_2=views.unlabeled.weak_1)
+    other = learner.teach(replace(views, unlabeled=swapped), 1)[0]
     assert maps.other_passes is not None and other.other_passes is not None
     torch.testing.assert_close(maps.other_passes, other.passes)
     torch.testing.assert_close(maps.passes, other.other_passes)
