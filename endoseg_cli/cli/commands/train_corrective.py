@@ -10,8 +10,9 @@ import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
 from endoseg_cli.cli.commands.train import check_alone, given_options, parse_time
+from endoseg_cli.cli.options.corrective import CorrectiveDataOptions, CorrectiveScheduleOptions
 from endoseg_cli.cli.options.groups import grouped
-from endoseg_cli.cli.options.training import CorrectiveDataOptions, CorrectiveScheduleOptions, RunOptions
+from endoseg_cli.cli.options.training import RunOptions
 from endoseg_cli.errors import UsageError
 
 NOT_SETTINGS = ("out", "resume", "config", "device")
