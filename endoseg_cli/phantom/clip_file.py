@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from endoseg_cli.phantom.picture.render import Bytes
 from endoseg_cli.video.geometry.colour import BT709, ColourTags
 from endoseg_cli.video.geometry.planes import Planes
-from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.reading.info import VideoInfo, describe_pictures
 from endoseg_cli.video.writing.writer import OverlayWriter
 
 _COLOUR = ColourTags(matrix=BT709, primaries=BT709, transfer=BT709, full_range=False)
@@ -65,22 +66,5 @@ def _rounded(plane: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Bytes:
 
 def _info(path: Path, size: tuple[int, int], rate: Fraction) -> VideoInfo:
     """What a source of these frames would say about itself."""
-    return VideoInfo(
-        path=path.with_suffix(".phantom"),
-        container="",
-        codec="",
-        width=size[1],
-        height=size[0],
-        rotation=0,
-        sample_aspect_ratio=None,
-        average_rate=rate,
-        time_base=1 / rate,
-        first_pts=0,
-        duration=None,
-        estimated_frames=None,
-        pixel_format="yuv420p",
-        bit_depth=8,
-        interlaced=False,
-        has_audio=False,
-        colour=_COLOUR,
-    )
+    info = describe_pictures(path.with_suffix(".phantom"), size, rate=rate, time_base=1 / rate)
+    return replace(info, pixel_format="yuv420p", colour=_COLOUR)

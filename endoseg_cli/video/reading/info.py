@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
-from endoseg_cli.video.geometry.colour import ColourTags, tags_of
+from endoseg_cli.video.geometry.colour import BT709, RGB, ColourTags, tags_of
 from endoseg_cli.video.geometry.rotation import quarter_turns, turn_of
 
 MOST_PIXELS = 1 << 26
@@ -68,6 +68,31 @@ class VideoInfo:
     def first_time(self) -> float:
         """Time of the first frame in seconds."""
         return float(self.first_pts * self.time_base)
+
+
+def describe_pictures(
+    path: Path, size: tuple[int, int], *, rate: Fraction | None, time_base: Fraction, count: int | None = None
+) -> VideoInfo:
+    """Return what a video of RGB pictures of one `size` = (height, width) would say about itself."""
+    return VideoInfo(
+        path=path,
+        container="image2",
+        codec="pictures",
+        width=size[1],
+        height=size[0],
+        rotation=0,
+        sample_aspect_ratio=None,
+        average_rate=rate,
+        time_base=time_base,
+        first_pts=0,
+        duration=float(count / rate) if count is not None and rate else None,
+        estimated_frames=count,
+        pixel_format="rgb24",
+        bit_depth=8,
+        interlaced=False,
+        has_audio=False,
+        colour=ColourTags(matrix=RGB, primaries=BT709, transfer=BT709, full_range=True),
+    )
 
 
 def describe(

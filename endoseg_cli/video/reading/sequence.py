@@ -15,11 +15,10 @@ from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.resize import resize_frame
-from endoseg_cli.video.geometry.colour import BT709, RGB, ColourTags
 from endoseg_cli.video.geometry.rotation import Pixels
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.field_of_view import LOOKS_PER_SECOND, vote
-from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.reading.info import describe_pictures
 from endoseg_cli.video.reading.reader import Frame, check_range, converter_for
 
 _FILM_RATES = (24, 30, 60, 120)
@@ -56,24 +55,8 @@ class SequenceReader:
         last = len(pictures) if end is None or math.isinf(end) else math.ceil(_exact(end) * self._rate)
         self._after = min(last, len(pictures))
         height, width = read_image(pictures[0]).shape[:2]
-        self.info = VideoInfo(
-            path=folder,
-            container="image2",
-            codec="pictures",
-            width=width,
-            height=height,
-            rotation=0,
-            sample_aspect_ratio=None,
-            average_rate=self._rate,
-            time_base=1 / self._rate,
-            first_pts=0,
-            duration=float(len(pictures) / self._rate),
-            estimated_frames=len(pictures),
-            pixel_format="rgb24",
-            bit_depth=8,
-            interlaced=False,
-            has_audio=False,
-            colour=ColourTags(matrix=RGB, primaries=BT709, transfer=BT709, full_range=True),
+        self.info = describe_pictures(
+            folder, (height, width), rate=self._rate, time_base=1 / self._rate, count=len(pictures)
         )
         """What a video's header would say."""
         self.damage = Damage()

@@ -8,9 +8,8 @@ from pathlib import Path
 import av
 
 from endoseg_cli.part_file import FinishOrAbort
-from endoseg_cli.video.geometry.colour import BT709, RGB, ColourTags
 from endoseg_cli.video.geometry.rotation import Pixels
-from endoseg_cli.video.reading.info import VideoInfo
+from endoseg_cli.video.reading.info import describe_pictures
 from endoseg_cli.video.reading.reader import converter_for
 from endoseg_cli.video.writing.writer import OverlayWriter
 
@@ -22,25 +21,7 @@ class PictureWriter(FinishOrAbort):
 
     def __init__(self, path: Path, size: tuple[int, int], *, overwrite: bool = False) -> None:
         """Open `path` for pictures of `size` = (height, width); raises what OverlayWriter raises."""
-        info = VideoInfo(
-            path=path,
-            container="image2",
-            codec="pictures",
-            width=size[1],
-            height=size[0],
-            rotation=0,
-            sample_aspect_ratio=None,
-            average_rate=None,
-            time_base=Fraction(1, TICKS_PER_SECOND),
-            first_pts=0,
-            duration=None,
-            estimated_frames=None,
-            pixel_format="rgb24",
-            bit_depth=8,
-            interlaced=False,
-            has_audio=False,
-            colour=ColourTags(matrix=RGB, primaries=BT709, transfer=BT709, full_range=True),
-        )
+        info = describe_pictures(path, size, rate=None, time_base=Fraction(1, TICKS_PER_SECOND))
         self._converter = converter_for(info)
         self._writer = OverlayWriter(path, info, overwrite=overwrite)
 
