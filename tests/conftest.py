@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import pytest
 from endoseg_cli.cli.app import main
 from tests.networks.tiny import constant_bundle, save_to, tiny_bundle
 from tests.video.rendering import Clip, render_clip
+
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"
+"""Tests compare what runs wrote: on no machine do the networks go over to bfloat16 by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,9 +51,9 @@ def info(
 def _device_facts() -> dict[str, Any]:
     import torch
 
-    from endoseg_cli.networks.files.runtimes import choose_runtime, computes_bf16, packages
+    from endoseg_cli.networks.files.runtimes import choose_runtime, packages
     from endoseg_cli.networks.files.speed_probe import probe_file, read_probes
-    from endoseg_cli.networks.running.device import resolve_device
+    from endoseg_cli.networks.running.device import computes_bf16, resolve_device
 
     device = resolve_device("auto")
     return {

@@ -20,12 +20,17 @@ from endoseg_cli.networks.files.runtimes import (
     RuntimeChoice,
     RuntimeName,
     choose_runtime,
-    computes_bf16,
     onnx_logits,
     openvino_logits,
 )
 from endoseg_cli.networks.files.speed_probe import faster_precision
-from endoseg_cli.networks.running.device import Precision, default_batch_size, resolve_device, resolve_precision
+from endoseg_cli.networks.running.device import (
+    Precision,
+    computes_bf16,
+    default_batch_size,
+    resolve_device,
+    resolve_precision,
+)
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
@@ -101,8 +106,9 @@ class Predictor:
         return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.precision, "")
 
     def _faster_precision(self) -> torch.dtype:
-        """Return the faster of fp32 and bf16 for torch on this CPU."""
-        images = torch.zeros(self.batch_size, 3, *self.input_size).contiguous(memory_format=torch.channels_last)
+        """Return the faster of fp32 and bf16 for torch on this CPU, measured with the default batch."""
+        images = torch.zeros(default_batch_size(self.device), 3, *self.input_size)
+        images = images.contiguous(memory_format=torch.channels_last)
 
         @torch.inference_mode()
         def run(dtype: torch.dtype) -> None:
@@ -111,7 +117,7 @@ class Predictor:
 
         height, width = self.input_size
         model = f"{self.card.architecture.encoder} {self.card.architecture.decoder_channels}"
-        return faster_precision(run, f"{model} at {width}x{height}, {self.batch_size} frames")
+        return faster_precision(run, f"{model} at {width}x{height}")
 
     @property
     def input_size(self) -> tuple[int, int]:

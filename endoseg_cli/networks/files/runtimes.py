@@ -16,6 +16,7 @@ from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.deployable import pad_known_sides
 from endoseg_cli.networks.files.export_formats import traced_onnx
+from endoseg_cli.networks.running.device import computes_bf16
 from endoseg_cli.part_file import whole_file
 from endoseg_cli.user_cache import user_cache
 
@@ -28,8 +29,6 @@ _PACKAGES: dict[RuntimeName, tuple[str, ...]] = {
     "openvino": ("openvino", "onnx"),
     "onnx": ("onnxruntime", "onnx"),
 }
-_CPU_FACTS = Path("/proc/cpuinfo")
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_runtime(choice: RuntimeChoice, device: torch.device) -> RuntimeName:
@@ -54,16 +53,6 @@ def choose_runtime(choice: RuntimeChoice, device: torch.device) -> RuntimeName:
 def is_installed(runtime: RuntimeName) -> bool:
     """Whether the packages of a runtime are there."""
     return all(find_spec(name) is not None for name in _PACKAGES[runtime])
-
-
-def computes_bf16() -> bool:
-    """Whether the CPU computes in bfloat16 by itself; where that cannot be known, False."""
-    try:
-        lines = _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return bool(_BF16_FLAGS & set(flags.split()))
 
 
 def cache_folder() -> Path:

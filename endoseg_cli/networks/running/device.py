@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
@@ -11,6 +13,8 @@ from endoseg_cli.errors import DeviceError, UsageError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_CPU_FACTS = Path("/proc/cpuinfo")
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -41,6 +45,21 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
     if precision == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
     return _DTYPES[precision]
+
+
+def computes_bf16() -> bool:
+    """Whether the CPU computes in bfloat16 by itself; where that cannot be known, False.
+
+    So too where oneDNN, which does it for torch, is held to older instructions (its variable ONEDNN_MAX_CPU_ISA).
+    """
+    if not re.fullmatch(r"|DEFAULT|.*(BF16|FP16|AMX|AVX10).*", os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()):
+        return False
+    try:
+        lines = _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return bool(_BF16_FLAGS & set(flags.split()))
 
 
 def default_batch_size(device: torch.device) -> int:

@@ -1,4 +1,4 @@
 """What every room of training stands on: processes that train as one, and the precision of sums and losses.
 
-May import errors.
+May import networks.
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from endoseg_cli.networks.running.device import computes_bf16
+
 
 def at_least_float32(values: Tensor) -> Tensor:
     """Return float64 as it is and every other dtype as float32; logarithms and variances need no less."""
@@ -17,8 +19,4 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    # the instructions for dot products in bf16, without which it is slower than fp32
-    has_bf16 = device.type == "cpu" and bool(
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if device.type == "cpu" and computes_bf16() else "fp32"  # by other instructions it is the slower

@@ -11,8 +11,10 @@ from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.networks.files import runtimes, speed_probe
 from endoseg_cli.networks.files.bundle import load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
-from endoseg_cli.networks.files.runtimes import RuntimeChoice, choose_runtime, computes_bf16, is_installed
+from endoseg_cli.networks.files.runtimes import RuntimeChoice, choose_runtime, is_installed
 from endoseg_cli.networks.files.speed_probe import faster_precision, read_probes
+from endoseg_cli.networks.running import device
+from endoseg_cli.networks.running.device import computes_bf16
 from endoseg_cli.phantom.dataset import render_still
 from endoseg_cli.phantom.world.config import PhantomConfig
 from endoseg_cli.pictures.resize import resize_frame
@@ -28,7 +30,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags} sse2\n")
-    monkeypatch.setattr(runtimes, "_CPU_FACTS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(device, "_CPU_FACTS", tmp_path / "cpuinfo")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
 
 
 def test_auto_takes_openvino_only_on_a_cpu_with_bf16(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -50,6 +53,19 @@ def test_a_runtime_that_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyPatch
         choose_runtime("onnx", torch.device("cuda"))
     with pytest.raises(UsageError, match="is not known"):
         choose_runtime("tensorrt", CPU)  # type: ignore[arg-type]
+
+
+def test_a_cpu_held_to_older_instructions_has_no_bf16(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _cpu(monkeypatch, tmp_path, "avx512_bf16")
+    for held, expected in (("AVX512_CORE", False), ("avx2", False), ("AVX512_CORE_BF16", True), ("DEFAULT", True)):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", held)
+        assert computes_bf16() is expected
+
+
+def test_a_small_gain_is_not_worth_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.2] * 3 + [0.0, 1.0] * 3)
+    monkeypatch.setattr("endoseg_cli.networks.files.speed_probe.time.perf_counter", lambda: next(clock))
+    assert faster_precision(lambda dtype: None, "a model") == torch.float32
 
 
 def test_the_faster_precision_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
