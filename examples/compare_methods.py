@@ -62,7 +62,7 @@ def main() -> None:
     out = options.out.resolve()
     (out / "results").mkdir(parents=True, exist_ok=True)
     if not options.table:
-        splits = write_splits(read_split(options.split, options.root), out, options.every)
+        splits = write_splits(read_split(options.split, options.root, outside=True), out, options.every)
         for seed in options.seeds:
             for row in options.rows:
                 complete(row, seed, splits, out, [*options.more, "--encoder-weights", options.encoder_weights])
@@ -109,7 +109,7 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
         endoseg("train", "--resume", str(run))
     else:
         shutil.rmtree(run, ignore_errors=True)  # stopped before its first checkpoint
-        data = ("--split", str(splits["train"]), "--seed", str(seed), "--out", str(run))
+        data = ("--split", str(splits["train"]), "--outside-root", "--seed", str(seed), "--out", str(run))
         endoseg("train", *data, *PROTOCOL, *more, *ROWS[row])
     found: dict[str, Any] = {"row": row, "seed": seed, "options": [*PROTOCOL, *more, *ROWS[row]]}
     found |= {
@@ -119,7 +119,17 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
     for key in SETS:
         table = run / f"{key}.csv"
         endoseg(
-            *("evaluate", "--split", str(splits[key]), "--weights", str(run), "--per-frame", str(table), "--overwrite")
+            *(
+                "evaluate",
+                "--split",
+                str(splits[key]),
+                "--outside-root",
+                "--weights",
+                str(run),
+                "--per-frame",
+                str(table),
+                "--overwrite",
+            )
         )
         with table.open(newline="", encoding="utf-8") as file:
             frames = list(csv.DictReader(file))

@@ -75,7 +75,7 @@ def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportO
     bounds = SizeBounds(small_below=report.size_bounds[0], large_above=report.size_bounds[1])
     config = EvaluationConfig(threshold=model.threshold, batch_size=report.batch_size, size_bounds=bounds)
     _check_outputs({"--per-frame": report.per_frame, "--report": report.report}, report)
-    records = _records(scored.labeled, scored.split, scored.root)
+    records = _records(scored)
     source = model.find()
     predictor = model.load(source, precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluation = _evaluate(records, _as_predict(predictor), config)
@@ -102,8 +102,9 @@ def _check_outputs(files: Mapping[str, Path | None], report: ReportOptions) -> N
             check_output(path, option, overwrite=report.overwrite)
 
 
-def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Sequence[LabeledRecord]:
+def _records(scored: ScoredOptions) -> Sequence[LabeledRecord]:
     """Return the frames of --labeled, or the val list of --split."""
+    labeled, split, root = scored.labeled, scored.split, scored.root
     from endoseg_cli.data.labels.layout import find_labeled
     from endoseg_cli.data.sets.split import read_split
 
@@ -112,10 +113,12 @@ def _records(labeled: Path | None, split: Path | None, root: Path | None) -> Seq
         raise UsageError(f"expected --labeled or --split, found {found}", hint="for example --labeled DIR")
     if root is not None and split is None:
         raise UsageError("--root belongs to --split, which is not given", hint="take --root out")
+    if scored.outside_root and split is None:
+        raise UsageError("--outside-root belongs to --split, which is not given", hint="take --outside-root out")
     if labeled is not None:
         return find_labeled(labeled)
     assert split is not None
-    records = read_split(split, root).val
+    records = read_split(split, root, outside=scored.outside_root).val
     if not records:
         raise UsageError(f"expected frames in the val list of {split}, found none", hint="or give a folder: --labeled")
     return records

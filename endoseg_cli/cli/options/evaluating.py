@@ -31,6 +31,9 @@ class ScoredOptions:
     root: Annotated[
         Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
     ] = None
+    outside_root: Annotated[
+        bool, typer.Option("--outside-root", help="Paths in the split file may lead out of --root.")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,10 @@ class DataOptions:
     root: Annotated[
         Path | None, typer.Option(help="Where the names in the split file are looked up.", rich_help_panel=DATA)
     ] = None
+    outside_root: Annotated[
+        bool,
+        typer.Option("--outside-root", help="Paths in the split file may lead out of --root.", rich_help_panel=DATA),
+    ] = False
     frames_per_second: Annotated[
         float, typer.Option(help="How densely unlabelled videos are sampled.", rich_help_panel=DATA)
     ] = 2.0
@@ -85,6 +89,7 @@ class DataOptions:
             val_from=self.val_from,
             split=self.split,
             root=self.root,
+            outside_root=self.outside_root,
             frames_per_second=self.frames_per_second,
             cache=self.cache,
             seed=seed,

@@ -44,6 +44,8 @@ class SourcesConfig:
     """A split file in the authors' layout, instead of `labeled` and `val`."""
     root: Path | None = None
     """Where the names in the split file are looked up; the file's own folder if None."""
+    outside_root: bool = False
+    """Whether paths in the split file may lead out of `root`."""
     frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
     """How densely unlabelled videos are sampled."""
     cache: Path | None = None
@@ -54,6 +56,8 @@ class SourcesConfig:
     def __post_init__(self) -> None:
         if self.split is None and self.root is not None:
             raise UsageError("--root: expected together with --split, whose names it locates")
+        if self.split is None and self.outside_root:
+            raise UsageError("--outside-root: expected together with --split, whose paths it concerns")
         if self.split is not None and (self.labeled or self.val is not None or self.val_fraction is not None):
             raise UsageError("--split: names the frames by itself, without --labeled, --val and --val-fraction")
         if self.val is not None and self.val_fraction is not None:
@@ -93,7 +97,7 @@ def gather_sources(config: SourcesConfig, on_video: Callable[[Path], None] | Non
     or InputError for an unreadable split file.
     """
     if config.split is not None:
-        split, found = scan_split(config.split, config.root)
+        split, found = scan_split(config.split, config.root, outside=config.outside_root)
         labeled, val, listed = split.labeled, split.val, split.unlabeled
         faults, warnings = list(found), list[str]()
     else:
@@ -131,7 +135,7 @@ def lacks_for_training(found: DataSources) -> list[tuple[str, str]]:
 def _validated_before(run: Path) -> tuple[LabeledRecord, ...]:
     """Return the validation frames of a run; raises MissingInputError or InputError where they cannot be had."""
     file = run / SPLIT_OF_A_RUN if run.is_dir() else run
-    val = read_split(file).val
+    val = read_split(file, outside=True).val
     if not val:
         raise InputError(f"--val-from: expected validation frames, found none in {file}", hint="give another run")
     return val

@@ -29,22 +29,23 @@ class Split:
     """Frames to validate on."""
 
 
-def read_split(path: Path, root: Path | None = None) -> Split:
+def read_split(path: Path, root: Path | None = None, *, outside: bool = False) -> Split:
     """Read a split file of the authors' layout; raises MissingInputError, or InputError with every fault at once.
 
     An entry is a frame's name (with or without folder and ending, looked up in the image and mask folders below
     `root`) or {"image": PATH, "mask": PATH}, absolute or relative to `root`; `root` is the file's own folder if
-    None. Masks of unlabelled entries are not looked at, nor is a list called test.
+    None. Masks of unlabelled entries are not looked at, nor is a list called test. Paths that lead out of `root`
+    are faults unless `outside`.
     """
-    split, faults = scan_split(path, root)
+    split, faults = scan_split(path, root, outside=outside)
     raise_faults(faults, hint=f"names and paths are looked up below {root or path.parent}, change it with --root")
     return split
 
 
-def scan_split(path: Path, root: Path | None = None) -> tuple[Split, tuple[Fault, ...]]:
+def scan_split(path: Path, root: Path | None = None, *, outside: bool = False) -> tuple[Split, tuple[Fault, ...]]:
     """Return the frames of a split file that can be found, and its faults; raises as `read_split` for a bad file."""
     labeled_entries, unlabeled_entries, val_entries = _read_lists(path)
-    lookup = FrameLookup(path, root if root is not None else path.parent)
+    lookup = FrameLookup(path, root if root is not None else path.parent, outside=outside)
     split = Split(
         labeled=lookup.all_labeled(labeled_entries),
         unlabeled=lookup.all_unlabeled(unlabeled_entries),

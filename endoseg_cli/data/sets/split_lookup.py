@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,13 @@ from endoseg_cli.pictures.images import IMAGE_SUFFIXES, is_image
 
 
 class FrameLookup:
-    """Finds the files that entries mean; `faults` keeps those that mean none."""
+    """Finds the files that entries mean; `faults` keeps those that mean none.
 
-    def __init__(self, split_file: Path, root: Path) -> None:
-        self.split_file, self.root = split_file, root
+    A split file may come from strangers, so that its paths stay below the root unless they may lead `outside`.
+    """
+
+    def __init__(self, split_file: Path, root: Path, *, outside: bool = False) -> None:
+        self.split_file, self.root, self.outside = split_file, root, outside
         self.faults: list[Fault] = []
         self.images: dict[Key, list[Path]] = {}
         self.masks: dict[Key, list[Path]] = {}
@@ -85,6 +89,9 @@ class FrameLookup:
             self._fault(f'expected an entry with "{field}", found {json.dumps(entry)} in {self.split_file}')
             return None
         path = self.root / value
+        if not self.outside and not _is_below(path, self.root):
+            self._fault(f"expected {field} below {self.root}, found {value} (--outside-root allows such paths)")
+            return None
         if not path.is_file():
             self._fault(f"expected {field} {path}, found no such file")
             return None
@@ -120,3 +127,10 @@ class FrameLookup:
 
     def _fault(self, message: str) -> None:
         self.faults.append(Fault(kind="entry", path=self.split_file, message=message))
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether a path lies below a folder: as it is written, as links in the folder are its owner's, or as it leads."""
+    if ".." not in path.parts[len(root.parts) :] and path.absolute().is_relative_to(root.absolute()):
+        return True
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

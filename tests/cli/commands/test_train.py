@@ -83,7 +83,7 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     record = yaml.safe_load((out / "config.yaml").read_text())["record"]
     assert len(record["data_digest"]) == 64 and record["versions"]["torch"] == str(torch.__version__)
     assert record["schedule"]["steps_per_epoch"] == 3
-    split = read_split(out / "split.json")
+    split = read_split(out / "split.json", outside=True)
     assert (len(split.labeled), len(split.unlabeled), len(split.val)) == (3, 5, 2)
 
     again = tmp_path / "again"

@@ -25,6 +25,7 @@ def make_set(root: Path, *names: str) -> Path:
     [
         ({}, "found none of them"),
         ({"labeled": (Path("a"),), "root": Path("r")}, "--root"),
+        ({"labeled": (Path("a"),), "outside_root": True}, "--outside-root"),
         ({"split": Path("s"), "labeled": (Path("a"),)}, "--split"),
         ({"split": Path("s"), "val_fraction": 0.2}, "--split"),
         ({"labeled": (Path("a"),), "val": Path("v"), "val_fraction": 0.2}, "--val and --val-fraction"),

@@ -45,6 +45,34 @@ def test_paths_relative_and_absolute(tmp_path: Path) -> None:
     assert [record.name for record in split.labeled + split.val] == ["p1/p1a", "p2/p2a"]
 
 
+@pytest.mark.parametrize(
+    "climbs", ["../elsewhere/{}.png", "{root}/../elsewhere/{}.png", "images/../../elsewhere/{}.png"]
+)
+def test_paths_out_of_the_root_need_leave(tmp_path: Path, climbs: str) -> None:
+    make_data(tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "data"
+    for kind in ("image", "mask"):
+        (tmp_path / "elsewhere" / f"{kind}.png").touch()
+    entry = {kind: climbs.format(kind, root=root) for kind in ("image", "mask")}
+    for lists in ({"labeled": [entry]}, {"unlabeled": [entry]}, {"val": [entry]}):
+        file = write(tmp_path / "split.json", **lists)
+        with pytest.raises(InputError, match=r"expected image below .*data, found .*elsewhere.*--outside-root allows"):
+            read_split(file, root)
+        split = read_split(file, root, outside=True)
+        (image,) = [record.image for record in split.labeled + split.val] + [one.image for one in split.unlabeled]
+        assert image.resolve() == (tmp_path / "elsewhere" / "image.png").resolve()
+
+
+def test_a_link_below_the_root_is_the_users_own(tmp_path: Path) -> None:
+    make_data(tmp_path / "data")
+    outside = tmp_path / "outside.png"
+    outside.touch()
+    (tmp_path / "data" / "linked.png").symlink_to(outside)
+    split = read_split(write(tmp_path / "split.json", unlabeled=[{"image": "linked.png"}]), tmp_path / "data")
+    assert split.unlabeled[0].image == tmp_path / "data" / "linked.png"
+
+
 def test_an_unlabelled_entry_needs_no_mask_and_gets_none(tmp_path: Path) -> None:
     make_data(tmp_path)
     entries = ["p1c", {"image": "images/p2/p2a.png", "mask": "masks/absent.png"}]
