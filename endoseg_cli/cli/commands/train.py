@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +24,8 @@ if TYPE_CHECKING:
     from endoseg_cli.data.sets.sources import SourcesConfig
     from endoseg_cli.training.settings.config import TrainConfig
 
-DATA_SETTINGS = (
-    "labeled",
-    "negatives",
-    "unlabeled",
-    "val",
-    "val_fraction",
-    "val_from",
-    "split",
-    "root",
-    "frames_per_second",
-    "cache",
-    "seed",
-)
 NOT_SETTINGS = ("out", "resume", "config", "recipe", "method", "device", "tensorboard")
-PLACES = ("labeled", "negatives", "unlabeled", "val", "val_from", "split", "root", "cache")
+PLACES = ("labeled", "negatives", "unlabeled", "val", "val_from", "split", "root", "outside_root", "cache")
 LONGER = ("max_steps", "epochs", "max_time")
 WITH_RESUME = ("resume", "device", "tensorboard", *PLACES, *LONGER)
 
@@ -128,8 +116,14 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
         augment = dict(training.get("augment") or {})
         jitter = {**(augment.get("colour_jitter") or {}), "probability": given["color_jitter"]}
         training["augment"] = {**augment, "colour_jitter": jitter}
-    data = {**file["data"], **{name: given[name] for name in DATA_SETTINGS if name in given}}
+    data = {**file["data"], **{name: given[name] for name in _data_settings() if name in given}}
     return build_config(SourcesConfig, data, "data."), build_config(TrainConfig, training, "training.")
+
+
+def _data_settings() -> list[str]:
+    from endoseg_cli.data.sets.sources import SourcesConfig
+
+    return [field.name for field in fields(SourcesConfig)]
 
 
 def _of_the_model(given: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +145,7 @@ def _of_the_model(given: dict[str, Any]) -> dict[str, Any]:
 def _training(given: dict[str, Any]) -> dict[str, Any]:
     from endoseg_cli.networks.files.models import resolve_weights
 
-    own = ("weights", "views", "color_jitter", *NOT_SETTINGS, *(name for name in DATA_SETTINGS if name != "seed"))
+    own = ("weights", "views", "color_jitter", *NOT_SETTINGS, *(name for name in _data_settings() if name != "seed"))
     settings = {name: value for name, value in given.items() if name not in own}
     if "weights" in given:
         settings["start_from"] = str(resolve_weights(given["weights"]))

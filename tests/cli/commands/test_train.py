@@ -86,9 +86,13 @@ def test_a_run_leaves_a_model_and_its_story(data: Sequence[str], tmp_path: Path)
     split = read_split(out / "split.json", outside=True)
     assert (len(split.labeled), len(split.unlabeled), len(split.val)) == (3, 5, 2)
 
-    again = tmp_path / "again"
-    invoke("--config", str(out / "config.yaml"), "--out", str(again))
-    assert read_metrics(again / "metrics.csv")[1]["supervised_1"] == rows[1]["supervised_1"]
+    for name, data_again in (
+        ("again", ("--config", str(out / "config.yaml"))),
+        ("split", ("--split", str(out / "split.json"), "--outside-root", *SMALL, "--max-steps", "4")),
+    ):
+        invoke(*data_again, "--validate-every", "2", "--out", str(tmp_path / name))
+        assert read_metrics(tmp_path / name / "metrics.csv")[1]["supervised_1"] == rows[1]["supervised_1"], name
+    assert "--outside-root" in str(error_of("--split", str(out / "split.json"), "--out", str(tmp_path / "no")))
     assert isinstance(error_of("--config", str(out / "config.yaml"), "--out", str(out)), OutputError)
 
 
