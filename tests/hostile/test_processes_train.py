@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from endoseg_cli.errors import TrainingError
 from endoseg_cli.networks.files.bundle import load_bundle
+from endoseg_cli.training.runs.log import read_metrics
 from tests.hostile.budget import EXAMPLES_VARIABLE
 from tests.hostile.processes import MOST_SECONDS_TO_END, complete, finish, start, wait_until
 from tests.hub.samples import BODY, SHA256
@@ -78,6 +81,22 @@ def test_stopped_training_goes_on_to_the_same_model(frames: Path, tmp_path: Path
     assert process.returncode in (143, -signal.SIGTERM, 0), stderr
     complete("train", "--resume", stopped)
     assert same_networks(whole / "model.safetensors", stopped / "model.safetensors")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
+def test_a_killed_reader_of_frames_is_named_and_costs_no_step(frames: Path, tmp_path: Path) -> None:
+    data = ("--labeled", frames / "l", "--val", frames / "v", "--unlabeled", frames / "u" / "images")
+    out = tmp_path / "run"
+    process = start("train", *data, *TRAIN, "--workers", "2", "--max-steps", "12", "--out", out)
+    wait_until((out / "last.pt").is_file, process)
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
+    stderr = finish(process, MOST_SECONDS_TO_END)
+    assert process.returncode == TrainingError.exit_code and "a process that reads frames was killed" in stderr, stderr
+    assert "--workers" in stderr and not list(out.glob("*.endoseg.part")), stderr
+    complete("train", "--resume", out)
+    assert [row["step"] for row in read_metrics(out / "metrics.csv")] == ["4", "8", "12"]
 
 
 @pytest.mark.skipif(EXAMPLES_VARIABLE not in os.environ, reason="takes a minute: in the long run by hand alone")
