@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := tests/hub tests/pictures tests/data/labels tests/data/test_layouts_of_others.py tests/video tests/cli/options tests/cli/console tests/evaluation/report
 CLIP := examples/colonoscopy-phantom.mp4
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-lowest lint format clean
 
 # A stamp per set of requirements: installing again happens only when pyproject.toml changes.
 $(VENV)/installed: pyproject.toml
@@ -32,6 +33,16 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+## Run what other projects' changes would break, with the oldest of their releases that pyproject.toml allows.
+test-lowest: $(VENV)-lowest/installed
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -n 2 $(LOWEST)
+
+$(VENV)-lowest/installed: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(PYTHON) .ci/lowest.py > $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --editable '.[test]' --constraint $(VENV)-lowest/lowest.txt
+	touch $@
+
 ## Check style and types.
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -44,4 +55,4 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lowest demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -151,7 +151,7 @@ def test_a_picture_is_as_bright_however_many_bits_it_has(tmp_path: Path, bits: i
 
 def test_a_float_picture_up_to_255_is_not_white(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.tif"), np.full((4, 4, 3), 100, np.float32))
-    assert (read_image(tmp_path / "a.tif") == 100).all()
+    assert (np.abs(read_image(tmp_path / "a.tif").astype(int) - 100) <= 2).all()  # some OpenCVs write it as LogLuv
 
 
 def test_several_pages_are_refused(tmp_path: Path) -> None:
