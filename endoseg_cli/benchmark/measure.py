@@ -32,7 +32,7 @@ def _nothing(_: object) -> None:
 class MeasureConfig:
     """How long and how often work is measured; raises UsageError for what is out of range."""
 
-    seconds: float = 1.0
+    seconds: float = 1.5
     """About how long each repeat of a whole run takes."""
     repeats: int = 3
     """How often each work is measured, after a warm-up that is not."""

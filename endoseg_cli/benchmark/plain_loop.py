@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from endoseg_cli.errors import InputError, OutputError
-
 
 def plain_loop(
     video: Path,
@@ -34,8 +32,6 @@ def plain_loop(
     `networks` give logits (1, C, h, w) of normalised RGB pictures (1, 3, h, w) of `input_size` = (h, w).
     """
     capture = cv2.VideoCapture(str(video))
-    if not capture.isOpened():
-        raise InputError(f"OpenCV cannot read {video}", hint="convert it to H.264, for example with ffmpeg")
     rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
     size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     codec = cv2.VideoWriter.fourcc(*"mp4v")
@@ -44,8 +40,6 @@ def plain_loop(
     deviations = torch.tensor(std, device=device).view(1, 3, 1, 1)
     number = 0
     try:
-        if not all(writer.isOpened() for writer in writers):
-            raise OutputError(f"OpenCV cannot write mp4v videos to {out}", hint="install opencv-python-headless anew")
         with (out / "table.csv").open("w", newline="") as file, torch.inference_mode():
             table = csv.writer(file)
             table.writerow(["frame", "time", "pixels", "peak"])

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import torch
-
 from endoseg_cli.benchmark.footage import Footage
 from endoseg_cli.benchmark.measure import Compared, MeasureConfig, Tell, Work, in_turns, real_time
 from endoseg_cli.benchmark.memory import MemoryWatch, Peak
 from endoseg_cli.benchmark.plain_loop import plain_loop
+from endoseg_cli.errors import InputError
 from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig, segment_video
 from endoseg_cli.inference.predict.predictor import Predictor
@@ -93,7 +92,7 @@ class WholeRuns:
         """Segment the first frames by the plain loop."""
         watch, card = MemoryWatch(self.predictor.device), self.bundle.card
         chosen = {"both": self.bundle.networks}.get(self.predictor.network)
-        networks: Sequence[torch.nn.Module] = chosen or (self.bundle.networks[int(self.predictor.network) - 1],)
+        networks = chosen or (self.bundle.networks[int(self.predictor.network) - 1],)
         device = self.predictor.device
         done = plain_loop(
             footage.path,
@@ -106,6 +105,11 @@ class WholeRuns:
             threshold=self.config.mask.threshold,
             frames=frames,
         )
+        if not done:
+            raise InputError(
+                f"OpenCV, which the plain loop reads with, finds no frame in {footage.path}",
+                hint="convert it to H.264, for example with ffmpeg",
+            )
         return Ran(frames=done, peak=watch.peak(), outcome=None)
 
 

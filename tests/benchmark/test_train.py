@@ -4,11 +4,11 @@ import json
 
 import pytest
 import typer
+from endoseg_cli.training.engine.benchmark import TrainBenchmarkConfig, benchmark_train
 from typer.testing import CliRunner
 
 from endoseg_cli.cli.commands.benchmark import benchmark
 from endoseg_cli.errors import UsageError
-from endoseg_cli.training.engine.benchmark import TrainBenchmarkConfig, benchmark_train
 
 CONFIG = TrainBenchmarkConfig(encoder="mobilenet_v2", size=(32, 32), batch_size=2, num_passes=2, repeats=2)
 

@@ -130,7 +130,7 @@ def _machine(report: Mapping[str, Any]) -> Table:
         ("busy before", "unknown" if load is None else f"{load:.1f} processes in the last minute"),
         ("versions", f"endoseg {machine['endoseg']}, Python {machine['python']}, {packages}"),
     ]
-    return _table("Machine", ("", ""), rows, "")
+    return _table("Machine", ("",), [(f"{name}: {value}",) for name, value in rows], "")
 
 
 def _title(video: Mapping[str, Any]) -> str:

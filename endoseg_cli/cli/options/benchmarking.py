@@ -44,7 +44,7 @@ class FootageOptions:
         typer.Option(
             "--seconds", help="How long each repeat takes, about; longer is steadier.", rich_help_panel=MEASURE
         ),
-    ] = 1.0
+    ] = 1.5
     repeats: Annotated[int, typer.Option("--repeats", help="How often, after a warm-up.", rich_help_panel=MEASURE)] = 3
     threads: Annotated[
         int | None,
