@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +39,14 @@ def test_a_rendered_video_is_as_long_as_it_must_be_and_shows_its_pictures(tmp_pa
         shown = [frame.rgb.astype(np.int16) for frame in reader]
     assert video.info.upright_size == (48, 64) and len(shown) == 48
     assert video.end(10) == 0.4
-    steps = [float(np.abs(one - other).mean()) for one, other in zip(shown, shown[1:], strict=False)]
+    steps = [float(np.abs(one - other).mean()) for one, other in pairwise(shown)]
     assert 0.5 < np.mean(steps) < 20, "successive frames differ by motion and grain, as a camera's do"
     assert np.abs(shown[0] - shown[22]).mean() < 0.5 * np.abs(shown[0] - shown[11]).mean(), "and come back"
     video.ready(60)
     assert len(decode(video.path)[0]) == 60
 
 
-def test_a_given_video_must_be_a_file_to_read_again_and_again(
-    tmp_path: Path, render: Callable[[Clip], Path]
-) -> None:
+def test_a_given_video_must_be_a_file_to_read_again_and_again(tmp_path: Path, render: Callable[[Clip], Path]) -> None:
     video = GivenVideo(render(Clip(name="in.mp4", frames=6)))
     video.ready(100)
     assert video.name == "in.mp4" and video.end(5) == pytest.approx(0.2)
