@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,42 @@ import torch
 
 from endoseg_cli.benchmark.footage import Footage
 from endoseg_cli.benchmark.machine import describe_machine, report
-from endoseg_cli.benchmark.measure import MeasureConfig, Tell, measure
+from endoseg_cli.benchmark.measure import MeasureConfig, Tell, measure, timed
 from endoseg_cli.benchmark.stages import HELD_FRAMES, STAGES, hold, limiting, measure_stages, predict
 from endoseg_cli.benchmark.whole_runs import WholeRuns, describe
+from endoseg_cli.inference.inputs.views import view_of_video
 from endoseg_cli.inference.pipeline import SegmentConfig
 from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.networks.files.bundle import Bundle
-from endoseg_cli.networks.files.runtimes import RuntimeChoice, RuntimeName, computes_bf16, is_installed
-from endoseg_cli.networks.running.device import Precision
+from endoseg_cli.networks.files.runtimes import RuntimeChoice, RuntimeName, is_installed
+from endoseg_cli.networks.running.device import Precision, computes_bf16
+from endoseg_cli.pictures.field_of_view import FieldOfView
+from endoseg_cli.video.reading.reader import VideoReader
 
 STAGE_SHARE = 0.3
 """A stage alone is measured for this share of the time of a whole run: it needs no start and no end."""
 
+LEAST_BATCHES = 4
+"""Batches of a whole run at least: in a shorter one the stages would hardly overlap."""
+
 Load = Callable[[RuntimeName, Precision], Predictor]
 """Makes the model ready in a runtime and a precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What the networks see of a video."""
+
+    config: SegmentConfig
+    """How it is segmented, with this view."""
+    box: FieldOfView | None
+    """The endoscope's picture; None for the whole frame."""
+    seconds: float
+    """How long it took to find."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for --json."""
+        return {"field_of_view": None if self.box is None else asdict(self.box), "finding_view_seconds": self.seconds}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +71,24 @@ class InferenceBenchmark:
     def run(self, footage: Sequence[Footage], folder: Path, tell: Tell) -> dict[str, Any]:
         """Measure on every video; outputs go to `folder`. Return what --json prints."""
         machine = describe_machine(self.predictor.device)
-        runs = WholeRuns(bundle=self.bundle, predictor=self.predictor, config=self.config, folder=folder)
-        first = max(2 * self.predictor.batch_size, HELD_FRAMES)
+        seen = [self._view(each) for each in footage]
         # Whole runs come first: what stages hold in memory would count as theirs.
-        whole = {each.name: self._whole(runs, each, first, tell) for each in footage}
-        videos = [{**whole[each.name], **self._stages(each, folder, tell)} for each in footage]
-        networks = self._runtimes(footage[0], tell)
+        whole = [self._whole(each, view.config, folder, tell) for each, view in zip(footage, seen, strict=True)]
+        stages = [self._stages(each, view.config, folder, tell) for each, view in zip(footage, seen, strict=True)]
+        videos = [{**view.to_dict(), **one, **other} for view, one, other in zip(seen, whole, stages, strict=True)]
+        networks = self._runtimes(footage[0], seen[0].config, tell)
         return report("inference", machine, self._settings(), videos=videos, networks=networks)
 
-    def _whole(self, runs: WholeRuns, footage: Footage, first: int, tell: Tell) -> dict[str, Any]:
+    def _view(self, footage: Footage) -> _View:
+        """Find what of a video the networks see: a search at the start that would outweigh all else in a short run."""
+        footage.ready(HELD_FRAMES)
+        with VideoReader(footage.path) as reader:
+            view, seconds = timed(lambda: view_of_video(self.config.view(self.predictor), reader))
+        return _View(config=replace(self.config, field_of_view=view or "off"), box=view, seconds=seconds)
+
+    def _whole(self, footage: Footage, config: SegmentConfig, folder: Path, tell: Tell) -> dict[str, Any]:
+        runs = WholeRuns(bundle=self.bundle, predictor=self.predictor, config=config, folder=folder)
+        first = max(LEAST_BATCHES * self.predictor.batch_size, HELD_FRAMES)
         compared = runs.compare(footage, self.measure, first, lambda text: tell(f"{footage.name}: {text}"))
         segmented, loop = describe(compared)
         height, width = footage.info.upright_size
@@ -72,11 +103,11 @@ class InferenceBenchmark:
             "damage": list(outcomes[-1].damage),
         }
 
-    def _stages(self, footage: Footage, folder: Path, tell: Tell) -> dict[str, Any]:
+    def _stages(self, footage: Footage, config: SegmentConfig, folder: Path, tell: Tell) -> dict[str, Any]:
         found = measure_stages(
             footage,
             self.predictor,
-            self.config,
+            config,
             replace(self.measure, seconds=STAGE_SHARE * self.measure.seconds),
             folder,
             lambda text: tell(f"{footage.name}: {text}"),
@@ -86,9 +117,9 @@ class InferenceBenchmark:
             "limiting_stage": limiting(found),
         }
 
-    def _runtimes(self, footage: Footage, tell: Tell) -> list[dict[str, Any]]:
+    def _runtimes(self, footage: Footage, config: SegmentConfig, tell: Tell) -> list[dict[str, Any]]:
         """Measure the networks alone in everything that runs them here."""
-        pictures = hold(footage.path, self.predictor, self.config).small
+        pictures = hold(footage.path, self.predictor, config).small
         rows = []
         for runtime, precision in self._candidates():
             own = (runtime, precision) == _way(self.predictor)

@@ -14,7 +14,8 @@ import torch
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.files.runtimes import computes_bf16, packages
+from endoseg_cli.networks.files.runtimes import packages
+from endoseg_cli.networks.running.device import computes_bf16
 
 SCHEMA = "endoseg.benchmark"
 SCHEMA_VERSION = 1

@@ -119,7 +119,7 @@ def describe(compared: dict[str, Compared[Ran]]) -> tuple[dict[str, Any], dict[s
     runs = {
         name.removeprefix("refine "): {
             **_described(each),
-            "threads": _busy(each.results),
+            "busy_share": _busy(each.results),
             "lesion_frames": _outcomes(each.results)[-1].lesion_frames,
             "refined_frames": _outcomes(each.results)[-1].refine_counts.refined_frames,
             "ratio_to_plain_loop": _ratio(each.ratios_to(loop)),

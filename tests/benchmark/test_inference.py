@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def test_stages_whole_runs_and_runtimes_of_a_rendered_video(
     assert (settings["model"], settings["batch_size"], settings["repeats"]) == ("tiny", 3, 2)
     [video] = report["videos"]
     assert (video["name"], video["width"], video["height"], video["codec"]) == ("64x48", 64, 48, "h264")
+    assert video["field_of_view"] is None and video["finding_view_seconds"] > 0
     assert list(video["stages"]) == list(STAGES)
     for stage in video["stages"].values():
         check_timing(stage)
@@ -85,7 +87,7 @@ def test_stages_whole_runs_and_runtimes_of_a_rendered_video(
         rounds = [theirs / own for own, theirs in zip(whole["seconds"], loop["seconds"], strict=True)]
         assert whole["ratio_to_plain_loop"]["rounds"] == pytest.approx(rounds)
         assert whole["ratio_to_plain_loop"]["median"] == pytest.approx(sum(rounds) / 2)
-        assert set(whole["threads"]) == {"read", "predict", "write"} and max(whole["threads"].values()) <= 1
+        assert set(whole["busy_share"]) == {"read", "predict", "write"} and max(whole["busy_share"].values()) <= 1
     assert [whole["refined_frames"] for whole in video["segment"].values()][::2] == [0, loop["frames"]]
     [network] = report["networks"]
     check_timing(network)
@@ -97,13 +99,14 @@ def test_your_own_video_is_measured_as_far_as_it_goes_in_every_runtime(
     endoseg: Endoseg, random_model: Path, render: Render, temporary: Path
 ) -> None:
     clip = render(Clip(name="mine.mp4", frames=5, rotation=90, audio="aac"))
-    options = ("--input", clip, "--weights", random_model, "--network", 1)
+    options = ("--input", clip, "--weights", random_model, "--network", 1, "--field-of-view", "4,8,32,40")
     before = torch.get_num_threads()
     run = endoseg("benchmark", "inference", *options, "--threads", 1, *SHORT, "--json")
     assert run.code == 0, run.stderr
     report = json.loads(run.stdout)
     [video] = report["videos"]
     assert (video["name"], video["width"], video["height"]) == ("mine.mp4", 48, 64)
+    assert video["field_of_view"] == {"x": 4, "y": 8, "width": 32, "height": 40}
     assert list(video["segment"]) == ["off"], "the model has no corrective network"
     assert video["segment"]["off"]["frames"] == video["plain_loop"]["frames"] == 5
     assert video["stages"]["decode"]["frames"] == 5
@@ -117,9 +120,11 @@ def test_a_table_says_the_same_in_words(endoseg: Endoseg, random_model: Path, re
     options = ("--input", render(Clip(name="in.mp4")), "--weights", random_model)
     run = endoseg("benchmark", "inference", *options, "--runtime", "torch", "--precision", "fp32", *SHORT)
     assert run.code == 0, run.stderr
+    told = " ".join(run.stdout.split())
     assert run.stderr.startswith("in.mp4: refine off, warm-up\nin.mp4: plain loop, warm-up\n")
     assert all(f"  {name}" in run.stdout for name in STAGES) and run.stdout.count("(slowest)") == 1
     assert "segment --refine off" in run.stdout and "plain loop" in run.stdout and "GB" in run.stdout
+    assert re.search(r"Busiest of the three threads of --refine off: (read|predict|write), \d+ % of the time", told)
     assert "torch fp32 (what segment uses)" in run.stdout and "processor: " in run.stdout
 
 
@@ -157,6 +162,7 @@ def test_a_table_of_reading_and_writing(endoseg: Endoseg, render: Render) -> Non
         (("inference", "--threads", "0", "--sizes", "64x48"), 2, "--threads must be 1 to 1024, found 0"),
         (("inference", "--input", "nowhere.mp4"), 3, "no such video: nowhere.mp4"),
         (("inference", "--weights", "nowhere"), 5, "no model file or bundled model called 'nowhere'"),
+        (("inference", "--field-of-view", "9,9,99,99", "--sizes", "64x48"), 2, "--field-of-view 9,9,99,99 leaves the"),
         (("inference", "--device", "tpu", "--sizes", "64x48"), 2, "--device tpu is not known"),
         (("io", "--input", "."), 3, "expected a video file, which is read again and again, found a folder"),
         (("io", "--sizes", "64x48", "--seconds", "nan"), 2, "--seconds must be above 0"),

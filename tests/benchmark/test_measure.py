@@ -33,7 +33,7 @@ def test_the_warm_up_is_not_counted_and_what_is_timed_was_made_ready() -> None:
         told.append(("work", frames))
         return min(frames, 7)  # the file ends
 
-    found = measure(work, MeasureConfig(seconds=1e-6, repeats=3), first=9, ready=lambda n: told.append(("ready", n)))
+    found = measure(work, MeasureConfig(seconds=1e-12, repeats=3), first=9, ready=lambda n: told.append(("ready", n)))
     assert told == [("ready", 9), ("work", 9), ("ready", 9), *[("work", 9)] * 3]
     assert found.frames == 7 and len(found.seconds) == 3 and min(found.seconds) > 0
 
@@ -48,7 +48,7 @@ def test_works_that_are_compared_take_turns_at_being_first() -> None:
 
         return Work(name=name, run=work, count=lambda done: done)
 
-    found = in_turns([run("a"), run("b"), run("c")], MeasureConfig(seconds=1e-6, repeats=3), first=5)
+    found = in_turns([run("a"), run("b"), run("c")], MeasureConfig(seconds=1e-12, repeats=3), first=5)
     assert "".join(order) == "abc" + "abc" + "bca" + "cab"
     assert list(found) == ["a", "b", "c"]
     assert all((each.timing.frames, each.results) == (5, (5, 5, 5)) for each in found.values())

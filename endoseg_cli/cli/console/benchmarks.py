@@ -108,11 +108,15 @@ def _video(video: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     loop = video["plain_loop"]
     rows.append(("plain loop", *_speed(loop), *_kept_up(loop), "1", _memory(loop["peak_memory"])))
     columns = ("part", *SPEED_COLUMNS, *RATE_COLUMNS, "to the loop", "memory")
+    busy = video["segment"]["off"]["busy_share"]
+    thread = max(busy, key=lambda name: busy[name])
     damage = "".join(f" The input is damaged: {sentence}." for sentence in video["damage"])
     note = (
         f"Above: stages alone, one after the other; below: whole runs of {loop['frames']} frames, where stages overlap"
         f" ({settings['runtime']} {settings['precision']}, batches of {settings['batch_size']}). To the loop: times as"
-        f" fast as the plain loop (one frame at a time, fp32). {REAL_TIME_NOTE}{damage}"
+        f" fast as the plain loop (one frame at a time, fp32). {REAL_TIME_NOTE} Finding the endoscope's picture, once a"
+        f" video and not in these numbers: {video['finding_view_seconds']:.2f} s. Busiest of the three threads of --refine"
+        f" off: {thread}, {100 * busy[thread]:.0f} % of the time.{damage}"
     )
     return _table(_title(video), columns, rows, note)
 
