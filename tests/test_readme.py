@@ -56,7 +56,11 @@ SMALL: dict[str, tuple[str, ...]] = {
     "export": ("--weights", "tiny/model.safetensors"),
     "download-weights": (),
     "phantom": ("--stills", "1", "--clips", "1", "--seconds", "0.2", "--size", "64"),
-    "benchmark": (*SMALL_NETWORK, "--batch-size", "1", "--repeats", "1", "--device", "cpu"),
+    "benchmark inference": (
+        *("--weights", "tiny/model.safetensors", "--runtime", "torch", "--precision", "fp32"),
+        *("--seconds", "0.01", "--repeats", "1", "--device", "cpu"),
+    ),
+    "benchmark train": (*SMALL_NETWORK, "--batch-size", "2", "--repeats", "1", "--device", "cpu"),
 }
 """What makes each command small; a command that is not here is not known to this test."""
 
@@ -100,16 +104,23 @@ def run_command(command: Command, endoseg: Endoseg, hub: HubServer, home: Path) 
         case ("endoseg", "--install-completion"):
             assert run_in_bash(home, "endoseg --install-completion").returncode == 0
             assert (home / ".bash_completions" / "endoseg.sh").is_file()
-        case ("endoseg", name, *rest) if name in SMALL:
+        case ("endoseg", *rest) if name_of(command) in SMALL:
             mirror = ("--endpoint", hub.url) if "--endpoint" in rest else ()
+            name = name_of(command)
             small = SMALL_FROM_MODEL if name == "train" and "--weights" in rest else SMALL[name]
-            run = endoseg(name, *rest, *small, *mirror)
+            run = endoseg(*rest, *small, *mirror)
             assert run.code == 0, f"{command.words}\n{run.stderr}"
             written = {option: value for option in OUTPUTS if (value := command.value(option)) is not None}
             missing = [option for option, value in written.items() if not Path(value).exists()]
             assert not missing, f"{command.words} left out {missing}\n{run.stderr}"
         case words:
             pytest.fail(f"README has a command that this test does not know how to run: {' '.join(words)}")
+
+
+def name_of(command: Command) -> str:
+    """Return the name of a command of endoseg; of a benchmark with what it measures."""
+    name, *rest = command.words[1:]
+    return f"{name} {rest[0]}" if name == "benchmark" else name
 
 
 def test_a_command_that_nobody_knows_fails(endoseg: Endoseg, hub: HubServer, tmp_path: Path) -> None:
@@ -122,7 +133,7 @@ def test_a_command_that_nobody_knows_fails(endoseg: Endoseg, hub: HubServer, tmp
 def test_all_commands_are_in_indented_blocks_and_every_section_is_seen() -> None:
     assert set(re.findall(r"```(\w+)", README)) == {"python", "bibtex"}
     assert {"Set up", "You want masks", "You train on your own frames", "You reproduce the paper"} <= set(SECTIONS)
-    assert {command.words[1] for command in COMMANDS if command.words[0] == "endoseg"} >= set(SMALL)
+    assert {name_of(command) for command in COMMANDS if command.words[0] == "endoseg"} >= set(SMALL)
 
 
 def test_every_option_and_command_in_the_text_exists() -> None:

@@ -46,7 +46,11 @@ class ClipFile:
 
     def write(self, picture: Bytes) -> None:
         """Append a frame (H, W, 3) uint8, red first."""
-        self._writer.write(to_planes(picture), self._index)
+        self.write_planes(to_planes(picture))
+
+    def write_planes(self, planes: Planes) -> None:
+        """Append a frame that `to_planes` converted."""
+        self._writer.write(planes, self._index)
         self._index += 1
 
 

@@ -28,6 +28,7 @@ PANELS = {
     "Test data and tools": ("phantom", "benchmark"),
 }
 COMMANDS = tuple(name for names in PANELS.values() for name in names)
+BENCHMARKS = ("benchmark inference", "benchmark io", "benchmark train")
 HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
 # Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
 LAUNCH = """
@@ -47,7 +48,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
     code = f"""
 import sys
 from endoseg_cli.cli.app import main
-for arguments in (["--version"], ["--help"], *([name, "--help"] for name in {COMMANDS})):
+for arguments in (["--version"], ["--help"], *([*name.split(), "--help"] for name in {(*COMMANDS, *BENCHMARKS)})):
     try:
         main(arguments)
     except SystemExit as exit_:
@@ -74,7 +75,7 @@ def test_help_is_grouped_and_has_examples(endoseg: Endoseg) -> None:
         assert example in lines, "an example keeps to one line of 80 columns, so that it can be copied"
 
 
-@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "benchmark"), "benchmark train"])
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "benchmark"), *BENCHMARKS])
 def test_each_command_has_an_example_of_itself(endoseg: Endoseg, command: str) -> None:
     assert f"Example: endoseg {command} " in endoseg(*command.split(), "--help").stdout
 

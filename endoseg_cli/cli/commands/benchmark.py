@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
-from endoseg_cli.cli.options.completion import complete_device
+from endoseg_cli.cli.console.benchmarks import inference_tables, io_tables, telling, train_tables
+from endoseg_cli.cli.console.tables import print_tables
+from endoseg_cli.cli.options.benchmarking import FootageOptions
+from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.segmenting import FrameOptions, SegmentModelOptions, segment_config
+from endoseg_cli.cli.options.shared import device_option
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
+
+if TYPE_CHECKING:
+    from endoseg_cli.evaluation.report.tables import Table
+    from endoseg_cli.inference.predict.predictor import Predictor
+    from endoseg_cli.networks.files.runtimes import RuntimeName
+    from endoseg_cli.networks.running.device import Precision
 
 benchmark = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
 
@@ -19,37 +31,108 @@ def _group() -> None:
     pass
 
 
+@benchmark.command("inference")
+@grouped
+def benchmark_inference(footage: FootageOptions, model: SegmentModelOptions) -> None:
+    """Time each stage of segment alone, whole runs, and a plain loop beside them; say what keeps up with a camera.
+
+    Example: endoseg benchmark inference --sizes 720p
+    """
+    measure = footage.measure()
+    path, together = model.find(), model.frames_together()
+    from endoseg_cli.benchmark.inference import InferenceBenchmark
+    from endoseg_cli.benchmark.machine import torch_threads
+    from endoseg_cli.networks.files.bundle import load_bundle
+
+    config = segment_config(model, FrameOptions(), overwrite=True)
+
+    def load(runtime: RuntimeName, precision: Precision) -> Predictor:
+        return model.load(path, precision=precision, batch_size=predictor.batch_size, runtime=runtime)
+
+    with (
+        torch_threads(footage.threads),
+        telling(quiet=footage.quiet) as tell,
+        footage.footage(tell) as (videos, folder),
+    ):
+        predictor = model.load(path, precision=model.precision, batch_size=together, runtime=model.runtime)
+        found = InferenceBenchmark(
+            bundle=load_bundle(path),
+            predictor=predictor,
+            load=load,
+            runtime=model.runtime,
+            precision=model.precision,
+            config=config,
+            measure=measure,
+        ).run(videos, folder, tell)
+    _print(found, inference_tables, as_json=footage.as_json)
+
+
+@benchmark.command("io")
+@grouped
+def benchmark_io(footage: FootageOptions) -> None:
+    """Time reading and writing alone, in the formats that segment writes.
+
+    Example: endoseg benchmark io --input colonoscopy.mp4
+    """
+    measure = footage.measure()
+    from endoseg_cli.benchmark.io import IoBenchmark
+    from endoseg_cli.benchmark.machine import torch_threads
+
+    with (
+        torch_threads(footage.threads),
+        telling(quiet=footage.quiet) as tell,
+        footage.footage(tell) as (videos, folder),
+    ):
+        found = IoBenchmark(measure=measure).run(videos, folder, tell)
+    _print(found, io_tables, as_json=footage.as_json)
+
+
 @benchmark.command("train")
 def benchmark_training(
-    encoder: Annotated[EncoderName, typer.Option(help="Encoder of the network.")] = "resnet34",
+    encoder: Annotated[EncoderName, typer.Option(help="Encoder of both networks.")] = "resnet34",
+    method: Annotated[
+        str, typer.Option(help="supervised, mean-teacher, fixmatch, unimatch, cps or endo-semis.")
+    ] = "endo-semis",
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the frames.")] = "256",
-    batch_size: Annotated[int, typer.Option(help="Labelled frames, and as many unlabelled ones.")] = 4,
+    batch_size: Annotated[int, typer.Option(help="Frames with masks, and as many without; train takes 24.")] = 4,
     num_passes: Annotated[int, typer.Option(help="Stochastic passes of a teacher.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Batches that are timed.")] = 5,
-    device: Annotated[
-        str, typer.Option(autocompletion=complete_device, help="auto, cpu, cuda, cuda:n or mps.")
-    ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    repeats: Annotated[int, typer.Option(help="Batches that are timed, after one that is not.")] = 3,
+    steps: Annotated[int | None, typer.Option(help="Steps of the run (default: 100 epochs).")] = None,
+    frames: Annotated[int, typer.Option(help="Frames without masks of the run, an epoch.")] = 1000,
+    threads: Annotated[int | None, typer.Option(help="Threads that compute (default: as torch finds right).")] = None,
+    device: Annotated[str, device_option()] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with every repeat.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what is being measured.")] = False,
 ) -> None:
-    """Time the no-gradient part of a training step: as whole forward passes, and as endoseg arranges it.
+    """Time a training step, written plainly and as endoseg does it, in fp32 and bf16; say how long a run takes.
 
     Example: endoseg benchmark train --encoder resnet34 --size 256 --batch-size 4
     """
-    from endoseg_cli.training.engine.benchmark import TrainBenchmarkConfig, benchmark_train
+    from endoseg_cli.benchmark.folder import own_folder
+    from endoseg_cli.benchmark.machine import torch_threads
+    from endoseg_cli.benchmark.train import TrainBenchmark
+    from endoseg_cli.networks.running.device import resolve_device
+    from endoseg_cli.training.methods.table import method_settings
+    from endoseg_cli.training.settings.config import TrainConfig
 
-    config = TrainBenchmarkConfig(
-        encoder=encoder,
-        size=parse_size(size),
-        batch_size=batch_size,
-        num_passes=num_passes,
-        repeats=repeats,
-        device=device,
+    settings: dict[str, Any] = method_settings(method) | {
+        "encoder": encoder,
+        "encoder_weights": "none",
+        "size": parse_size(size),
+        "batch_size": batch_size,
+        "num_passes": num_passes,
+        "max_steps": steps,
+    }
+    config = TrainBenchmark(
+        config=TrainConfig(**settings), device=resolve_device(device), repeats=repeats, frames=frames
     )
-    found = benchmark_train(config)
+    with torch_threads(threads), telling(quiet=quiet) as tell, own_folder() as folder:
+        found = config.run(folder, tell)
+    _print(found, train_tables, as_json=as_json)
+
+
+def _print(found: Mapping[str, Any], tables: Callable[[Mapping[str, Any]], list[Table]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found.to_dict()))
-        return
-    typer.echo(f"plain  {found.plain_seconds:8.3f} s  a network and step (median)")
-    typer.echo(f"fast   {found.fast_seconds:8.3f} s")
-    typer.echo(f"ratio  {found.ratio:8.3f}    {100 * found.boxed:.0f} % of the frames had a CutMix box")
-    typer.echo(f"largest difference of a probability: {found.largest_difference:.1e}")
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_tables(tables(found))

@@ -109,7 +109,7 @@ class SegmentConsole:
         if not self._quiet and count:
             rate, share = count / max(seconds, 1e-6), 100 * lesions / count
             noun = "picture" if count == 1 else "pictures"
-            speed = f"{count} {noun} in {_duration(seconds)} ({rate:.1f} pictures/s)"
+            speed = f"{count} {noun} in {duration(seconds)} ({rate:.1f} pictures/s)"
             typer.echo(f"{speed}, lesion in {lesions} ({share:.0f} %)", err=True)
         if self._verbose and count:
             typer.echo(_stage_line(count, stages), err=True)
@@ -130,7 +130,7 @@ class SegmentConsole:
     def _plain_line(self, progress: Progress, rate: float) -> str:
         about = "about " if self._unit == "frames" else ""
         total = f" of {about}{progress.total}" if progress.total else ""
-        left = f", {_duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
+        left = f", {duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
         return f"{self._name}: {progress.frames}{total} {self._unit}, {rate:.1f} {self._unit}/s{left}"
 
     def _start_bar(self) -> TaskID:
@@ -153,7 +153,7 @@ def _summary(outcome: Outcome) -> str:
     predicted = "" if outcome.predicted_frames == outcome.frames else f" {outcome.predicted_frames} of them predicted,"
     refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
-        f"{outcome.targets.source.path}: {outcome.frames} frames in {_duration(outcome.seconds)} ({rate:.1f} frames/s),"
+        f"{outcome.targets.source.path}: {outcome.frames} frames in {duration(outcome.seconds)} ({rate:.1f} frames/s),"
         f"{predicted} lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
     )
 
@@ -163,7 +163,8 @@ def _stage_line(frames: int, stages: StageSeconds) -> str:
     return f"  frames/s of each stage alone: {', '.join(rates)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds as people say them, such as 3 min 20 s."""
     if seconds < 59.95:  # beyond, one decimal would make it 60.0
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(round(seconds), 60)

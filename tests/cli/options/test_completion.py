@@ -39,7 +39,7 @@ def test_bash_completes_after_install_completion(tmp_path: Path) -> None:
     ("typed", "offered"),
     [
         ("endoseg tr", ["train", "train-corrective"]),
-        ("endoseg benchmark ", ["train"]),
+        ("endoseg benchmark ", ["inference", "io", "train"]),
         ("endoseg segment --mi", ["--min-area"]),
         ("endoseg train --threshold-scope p", ["pseudo-class"]),
         ("endoseg train --no-mut", ["--no-mutual-learning"]),

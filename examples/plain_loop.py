@@ -1,0 +1,102 @@
+"""Segment a video by the loop that one would write by oneself, to compare `endoseg segment` with:
+
+python examples/plain_loop.py examples/colonoscopy-phantom.mp4 --out plain
+endoseg segment examples/colonoscopy-phantom.mp4 --out mask.mp4 --overlay overlay.mp4 --records table.csv
+
+OpenCV reads and writes (MPEG-4), the networks run in fp32, one frame at a time. It does not look for the endoscope's
+picture, demands no presence and corrects nothing, as endoseg does with --field-of-view off --presence 0 --refine off.
+`endoseg benchmark inference` runs the same function beside endoseg's own way and says how many times as fast that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from endoseg_cli.networks.files.bundle import load_bundle
+from endoseg_cli.networks.files.models import resolve_weights
+
+
+def plain_loop(
+    video: Path,
+    networks: Sequence[Callable[[Tensor], Tensor]],
+    out: Path,
+    *,
+    input_size: tuple[int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: str = "cpu",
+    threshold: float = 0.5,
+    frames: int | None = None,
+) -> int:
+    """Write out/mask.mp4, out/overlay.mp4 and out/table.csv of a video, or of its first frames; return how many.
+
+    `networks` give logits (1, C, h, w) of normalised RGB pictures (1, 3, h, w) of `input_size` = (h, w).
+    """
+    capture = cv2.VideoCapture(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+    size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
+    writers = [cv2.VideoWriter(str(out / name), codec, rate, size) for name in ("mask.mp4", "overlay.mp4")]
+    means = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+    deviations = torch.tensor(std, device=device).view(1, 3, 1, 1)
+    number = 0
+    try:
+        with (out / "table.csv").open("w", newline="") as file, torch.inference_mode():
+            table = csv.writer(file)
+            table.writerow(["frame", "time", "pixels", "peak"])
+            while frames is None or number < frames:
+                is_there, frame = capture.read()
+                if not is_there:
+                    break
+                rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                small = cv2.resize(rgb, input_size[::-1], interpolation=cv2.INTER_AREA)
+                image = torch.from_numpy(small).to(device).permute(2, 0, 1)[None].float() / 255
+                image = (image - means) / deviations
+                probability = torch.stack([torch.sigmoid(network(image)) for network in networks]).mean(0)
+                lesion = (probability[0].amax(0) > threshold).to(torch.uint8).cpu().numpy()
+                mask = cv2.resize(lesion * 255, size, interpolation=cv2.INTER_NEAREST)
+                green = np.full_like(frame, (60, 230, 0))
+                tinted = np.where(mask[..., None] > 0, cv2.addWeighted(frame, 0.7, green, 0.3, 0), frame)
+                outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+                cv2.drawContours(tinted, outlines, -1, (60, 230, 0), 2)
+                writers[0].write(cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR))
+                writers[1].write(tinted)
+                table.writerow([number, number / rate, cv2.countNonZero(mask), float(probability.max())])
+                number += 1
+    finally:
+        capture.release()
+        for writer in writers:
+            writer.release()
+    return number
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for mask.mp4, overlay.mp4 and table.csv")
+    parser.add_argument("--weights", help="model file, run folder or name (default: polyp-lite)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    bundle = load_bundle(resolve_weights(arguments.weights))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    count = plain_loop(
+        arguments.video,
+        [network.to(arguments.device) for network in bundle.networks],
+        arguments.out,
+        input_size=bundle.card.input_size,
+        mean=bundle.card.mean,
+        std=bundle.card.std,
+        device=arguments.device,
+    )
+    seconds = time.perf_counter() - began
+    print(f"{count} frames in {seconds:.1f} s ({count / seconds:.1f} frames/s)")
