@@ -30,8 +30,6 @@ from endoseg_cli.training.strategies.objective import ObjectiveWeights
 
 STILLS = 4
 """Rendered frames with masks, and as many without, which all batches are drawn from."""
-DEEPEST = 32
-"""Pixels of a side that the encoders' last stage makes one of."""
 PLAIN, FAST = "plain", "fast"
 SUPERVISED, WHOLE = "supervised", "whole"
 
@@ -53,11 +51,6 @@ class TrainBenchmark:
         MeasureConfig(repeats=self.repeats)
         if not 1 <= self.frames <= 100_000_000:
             raise UsageError(f"--frames must be 1 or more, found {self.frames}")
-        if min(self.config.batch_size, self.config.frames_unlabeled) == 1 and max(self.config.size) <= DEEPEST:
-            found = "x".join(map(str, self.config.size[::-1]))
-            raise UsageError(
-                f"--batch-size 1 and --size {found} leave BatchNorm a single value a channel", hint="use 2, or larger"
-            )
 
     def run(self, folder: Path, tell: Tell) -> dict[str, Any]:
         """Measure; rendered frames go to `folder`. Return what --json prints."""

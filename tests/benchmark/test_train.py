@@ -136,5 +136,5 @@ def test_a_batch_that_does_not_fit_says_which_would(tmp_path: Path, monkeypatch:
 def test_numbers_are_checked_without_the_command() -> None:
     with pytest.raises(UsageError, match="--frames"):
         TrainBenchmark(config=CONFIG, device=CPU, frames=0)
-    with pytest.raises(UsageError, match="--batch-size 1 and --size 32x32 leave BatchNorm a single value"):
-        TrainBenchmark(config=replace(CONFIG, batch_size=1), device=CPU)
+    with pytest.raises(UsageError, match="--batch-size 1 of 32x32 leaves BatchNorm one value"):
+        replace(CONFIG, batch_size=1)

@@ -27,6 +27,8 @@ TrainPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 """Type that convolutions compute in; losses and weights are always float32. auto is bf16 where the device has it."""
 
 
+DEEPEST_STRIDE = 32
+"""Pixels of a side that the encoders' last stage makes one of."""
 MENDED_FORM = MutualForm(on="probabilities", low_level=0.0, bottleneck="normalised")
 """What mutual learning compares unless the paper's form is asked for, of whose terms two come to nothing."""
 
@@ -170,6 +172,9 @@ class TrainConfig:
             raise UsageError(f"--max-time must be positive, found {self.max_time:g}")
         if len(self.size) != 2 or not all(32 <= side <= MOST_SIDE for side in self.size):
             raise UsageError(f"--size must be 32 to {MOST_SIDE} pixels in height and width, found {self.size}")
+        if min(self.batch_size, self.frames_unlabeled) == 1 and max(self.size) <= DEEPEST_STRIDE:
+            found = "x".join(map(str, self.size[::-1]))
+            raise UsageError(f"--batch-size 1 of {found} leaves BatchNorm one value a channel", hint="use 2, or larger")
         if not 0 <= self.seed < 1 << 63:
             raise UsageError(f"--seed must be 0 to {(1 << 63) - 1}, found {self.seed}")
         if not 0 < self.final_learning_rate <= self.learning_rate < float("inf"):
