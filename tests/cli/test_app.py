@@ -28,7 +28,7 @@ PANELS = {
     "Test data and tools": ("phantom", "benchmark"),
 }
 COMMANDS = tuple(name for names in PANELS.values() for name in names)
-HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
+HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml", "jinja2")
 # Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
 LAUNCH = """
 import signal
