@@ -51,7 +51,7 @@ def test_an_installed_wheel_segments_with_its_own_model_and_templates(tmp_path: 
     clip = render_clip(tmp_path, Clip(name="clip.mp4", frames=5, picture=disc_picture))
     outputs = ("--out", "mask.mp4", "--records", "lesions.csv", "--report", "page.html")
     printed = run(scripts / "endoseg", "segment", clip, *outputs, cwd=tmp_path)
-    assert printed.splitlines() == ["mask.mp4", "lesions.csv", "page.html"]
+    assert printed.splitlines() == ["mask.mp4", "page.html", "lesions.csv"]
     assert len(decode(tmp_path / "mask.mp4")[0]) == 5
     run(scripts / "endoseg", "phantom", "stills", "--stills", 2, "--size", 64, cwd=tmp_path)
     run(scripts / "endoseg", "evaluate", "--labeled", "stills", "--report", "report.html", cwd=tmp_path)
