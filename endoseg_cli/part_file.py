@@ -218,15 +218,12 @@ class PartFile:
             raise OutputError(f"cannot write {self.path}: {error.strerror}", hint="choose another name") from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file in one go, making its folder; raises OutputError."""
+def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a small file in one go, making its folder, `durable` as in `whole_file`; raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, durable=durable) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
-        message = f"cannot make the folder {path.parent} for {path.name}: {error.strerror}"
-        raise OutputError(message, hint="choose another folder") from error
-    try:
-        with whole_file(path, durable=False) as file:
-            file.write(text.encode("utf-8"))
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
+        reason, hint = error.strerror or error, "check the folder and its free space"
+        raise OutputError(f"cannot write {path}: {reason}", hint=hint) from error

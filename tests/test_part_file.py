@@ -39,9 +39,17 @@ def test_the_final_name_appears_when_all_is_written(tmp_path: Path) -> None:
     assert path.read_bytes() == b"caf\xe9\n" and not file.part.exists() and file.closed
 
 
+def test_a_small_file_is_written_in_one_go_into_a_new_folder(tmp_path: Path) -> None:
+    for content in ("± 1", b"\xff"):
+        write_whole(tmp_path / "new" / "report.html", content, durable=True)
+        read = (tmp_path / "new" / "report.html").read_bytes()
+        assert read == (content.encode("utf-8") if isinstance(content, str) else content)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+
+
 def test_what_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for write in (PartFile, lambda path: write_whole(path, "text")):
-        with pytest.raises(OutputError, match=r"out\.txt"):
+        with pytest.raises(OutputError, match=r"cannot write .*out\.txt"):
             write(tmp_path / "file" / "out.txt")
     assert (tmp_path / "file").read_text() == "in the way"

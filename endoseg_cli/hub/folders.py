@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from endoseg_cli.errors import MissingInputError, OutputError, WeightsError
 from endoseg_cli.hub.integrity import fault_of
 from endoseg_cli.hub.manifest import Entry
+from endoseg_cli.part_file import whole_file
 from endoseg_cli.user_cache import user_cache
 
 
@@ -40,18 +40,14 @@ def copy_to(source: Path, target: Path) -> Path:
     """Copy a file so that `target` never holds part of it; raises OutputError if it cannot be written."""
     if target.exists() and target.samefile(source):
         return target
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, partial)
-        partial.replace(target)
+        with source.open("rb") as original, whole_file(target) as copy:
+            shutil.copyfileobj(original, copy)
     except OSError as error:
         raise OutputError(
             f"cannot write {target}: {error.strerror or error}", hint="check the folder and its free space"
         ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
     return target
 
 

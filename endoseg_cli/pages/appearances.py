@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from endoseg_cli.pages.thumbnails import Picture
 from endoseg_cli.pages.timeline import FrameFacts
+from endoseg_cli.pictures.images import encode_jpeg
 
 LONGEST_GAP = 0.5
 """Seconds without a mask after which the next one is another appearance."""
+JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +61,7 @@ class _Open:
 class AppearanceFinder:
     """Finds appearances while frames pass; one small picture is held, the others as JPEG."""
 
-    def __init__(self, encode: Callable[[Picture], bytes]) -> None:
-        self._encode = encode
+    def __init__(self) -> None:
         self._open: _Open | None = None
         self._frame = 0
         self._found: list[Appearance] = []
@@ -90,17 +92,6 @@ class AppearanceFinder:
         if run is None:
             return
         assert run.picture is not None, "an appearance begins with a frame that has a mask"
-        self._found.append(
-            Appearance(
-                first=run.first,
-                last=run.last,
-                start=run.start,
-                end=run.end,
-                peak=run.peak,
-                peak_time=run.peak_time,
-                peak_area=run.peak_area,
-                frames=run.frames,
-                confidence=run.confidence / run.frames,
-                thumbnail=self._encode(run.picture),
-            )
-        )
+        facts: dict[str, Any] = {name: value for name, value in vars(run).items() if name != "picture"}
+        facts["confidence"] /= run.frames
+        self._found.append(Appearance(**facts, thumbnail=encode_jpeg(run.picture, JPEG_QUALITY)))

@@ -17,7 +17,7 @@ from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.pages.appearances import AppearanceFinder
 from endoseg_cli.pages.place import beside
 from endoseg_cli.pages.segmented import finish_page
-from endoseg_cli.pages.thumbnails import WIDTH, Picture, jpeg
+from endoseg_cli.pages.thumbnails import WIDTH, Picture
 from endoseg_cli.pages.timeline import FrameFacts, Timeline
 from endoseg_cli.pages.video_page import VideoPage
 from endoseg_cli.part_file import FinishOrAbort
@@ -37,7 +37,7 @@ class ClipPage(FinishOrAbort):
         self._overwrite = overwrite
         self._before: list[VideoFrameScore] = []
         self._dice: list[float] = []
-        self._timeline, self._finder = Timeline(), AppearanceFinder(jpeg)
+        self._timeline, self._finder = Timeline(), AppearanceFinder()
         self._writer: PictureWriter | None = None
         self._size = (0, 0)
         self.warnings: list[str] = []

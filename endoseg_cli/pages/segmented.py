@@ -7,7 +7,7 @@ from pathlib import Path
 
 from endoseg_cli.pages.appearances import AppearanceFinder
 from endoseg_cli.pages.place import beside
-from endoseg_cli.pages.thumbnails import from_planes, jpeg
+from endoseg_cli.pages.thumbnails import from_planes
 from endoseg_cli.pages.timeline import FrameFacts, Timeline
 from endoseg_cli.pages.video_page import MOST_EMBEDDED, VideoPage, write_video_page
 from endoseg_cli.video.geometry.planes import Planes
@@ -26,7 +26,7 @@ class SegmentedPage:
         self.path = path
         """The page."""
         self._info, self._model, self._video = info, model, video
-        self._timeline, self._finder = Timeline(), AppearanceFinder(jpeg)
+        self._timeline, self._finder = Timeline(), AppearanceFinder()
         self.warnings: list[str] = []
         """What the page lacks; complete after `finish`."""
 

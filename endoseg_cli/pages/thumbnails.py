@@ -12,7 +12,6 @@ from endoseg_cli.video.geometry.rotation import upright
 Picture = NDArray[np.uint8]
 WIDTH = 256
 """Pixels across a thumbnail: twice what a page shows, for dense screens."""
-JPEG_QUALITY = 80
 
 
 def from_planes(planes: Planes, rotation: int, pixel_aspect: float = 1.0) -> Picture:
@@ -31,12 +30,3 @@ def from_planes(planes: Planes, rotation: int, pixel_aspect: float = 1.0) -> Pic
     green = (luma - red_weight * red - blue_weight * blue) / (1 - red_weight - blue_weight)
     rgb = np.clip(np.rint(np.stack([red, green, blue], axis=-1) * 255), 0, 255).astype(np.uint8)
     return upright(rgb, rotation)
-
-
-def jpeg(picture: Picture) -> bytes:
-    """Return an RGB picture (h, w, 3) as JPEG."""
-    done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    assert done, "OpenCV encodes JPEG in memory"
-    return data.tobytes()

@@ -7,17 +7,15 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from endoseg_cli.errors import OutputError
 from endoseg_cli.pages.appearances import LONGEST_GAP, Appearance
 from endoseg_cli.pages.timeline import Timeline
 from endoseg_cli.part_file import whole_file
+from endoseg_cli.templates import page_template, page_text
 
 MOST_EMBEDDED = 200_000_000
 """Bytes of the largest video that is put into its page; a larger one lies beside the page."""
@@ -62,16 +60,9 @@ def write_video_page(path: Path, page: VideoPage) -> bool:
 
 
 def _render(path: Path, page: VideoPage, *, embedded: bool) -> Iterator[str]:
-    environment = Environment(
-        loader=PackageLoader("endoseg_cli.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = _text("video.css"), _text("video.js")
+    style, script = page_text("pages", "video.css"), page_text("pages", "video.js")
     media = "blob:" if embedded else "'self' file:"
-    return environment.get_template("video.html").generate(
+    return page_template("pages", "video.html").generate(
         page=page,
         data=_data(page),
         style=style,
@@ -82,7 +73,6 @@ def _render(path: Path, page: VideoPage, *, embedded: bool) -> Iterator[str]:
         video_chunks=_base64(page.video) if embedded else None,
         video_url="" if embedded else _relative_url(page.video, path),
         gap=f"{LONGEST_GAP:g}",
-        thumbnails=[base64.b64encode(one.thumbnail).decode("ascii") for one in page.appearances],
     )
 
 
@@ -94,10 +84,6 @@ def _data(page: VideoPage) -> dict[str, Any]:
         "isolated": sorted(page.timeline.isolated.items()),
         "appearances": shown,
     }
-
-
-def _text(name: str) -> str:
-    return files("endoseg_cli.pages").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.part_file import whole_file
+from endoseg_cli.part_file import write_whole
 from endoseg_cli.phantom.clips import ClipPlan, sample_clip
 from endoseg_cli.phantom.picture.fitting import fitted
 from endoseg_cli.phantom.picture.render import Bytes, Rendered, render
@@ -161,7 +161,7 @@ def write_record(out: Path, config: PhantomConfig, stills: list[Record], clips: 
         "clips": clips,
     }
     path = out / RECORD
-    _write(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, json.dumps(content, indent=1) + "\n")
     return path
 
 
@@ -169,17 +169,7 @@ def write_picture(path: Path, picture: Bytes) -> None:
     """Write a picture, blue first or grey, as PNG; raises OutputError when the folder or the file cannot be written."""
     ok, data = cv2.imencode(".png", picture)
     assert ok
-    _write(path, data.tobytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path, durable=False) as file:
-            file.write(data)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_whole(path, data.tobytes())
 
 
 def _clear(out: Path, overwrite: bool) -> None:

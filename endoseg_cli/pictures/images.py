@@ -99,6 +99,13 @@ def write_png(
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
+def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
+    """Return (H, W, 3) RGB as JPEG of a quality of 0 to 100."""
+    stored = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return encoded.tobytes()
+
+
 def _decode(path: Path, flags: int) -> NDArray[np.generic]:
     """Decode a file's bytes; OpenCV opens no path itself, as it cannot open every name on every system."""
     try:

@@ -29,7 +29,7 @@ PANELS = {
 }
 COMMANDS = tuple(name for names in PANELS.values() for name in names)
 BENCHMARKS = ("benchmark inference", "benchmark io", "benchmark train")
-HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml")
+HEAVY = ("torch", "cv2", "av", "numpy", "matplotlib", "safetensors", "huggingface_hub", "yaml", "jinja2")
 # Ctrl-C must work also where the tests run in the background, which ignores SIGINT in all children.
 LAUNCH = """
 import signal

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,13 +17,13 @@ def facts(index: int, area: float) -> FrameFacts:
 
 
 def found(areas: Sequence[float]) -> tuple[tuple[Appearance, ...], int]:
-    """Return the appearances of ten frames a second, whose pictures are their index, and how many were asked for."""
-    finder, asked = AppearanceFinder(lambda picture: picture.tobytes()), 0
+    """Return the appearances of ten frames a second, as bright as ten times their index, and how many were drawn."""
+    finder, asked = AppearanceFinder(), 0
 
     def picture(index: int) -> Picture:
         nonlocal asked
         asked += 1
-        return np.full((1, 1, 3), index, np.uint8)
+        return np.full((8, 8, 3), 10 * index, np.uint8)
 
     for index, area in enumerate(areas):
         finder.add(facts(index, area), lambda index=index: picture(index))  # type: ignore[misc]
@@ -39,8 +40,9 @@ def test_short_gaps_are_bridged_and_long_ones_are_not() -> None:
 
 def test_the_thumbnail_is_of_the_largest_mask_and_few_are_made() -> None:
     (one,), asked = found([0.1, 0.101, 0.102, 0.3, 0.2])
-    assert (one.peak, one.peak_area, one.peak_time) == (3, 0.3, 0.3) and one.thumbnail == bytes([3, 3, 3])
-    assert asked == 2
+    assert (one.peak, one.peak_area, one.peak_time) == (3, 0.3, 0.3)
+    thumbnail = cv2.imdecode(np.frombuffer(one.thumbnail, np.uint8), cv2.IMREAD_COLOR)
+    assert asked == 2 and thumbnail is not None and np.abs(thumbnail.astype(int) - 30).max() <= 2
 
 
 def test_nothing_found_is_no_appearance() -> None:

@@ -3,11 +3,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from endoseg_cli.pages.thumbnails import WIDTH, from_planes, jpeg
+from endoseg_cli.pages.thumbnails import WIDTH, from_planes
 from endoseg_cli.video.reading.reader import VideoReader
 from tests.video.rendering import Clip, Picture, render_clip
 
@@ -31,9 +30,3 @@ def test_a_thumbnail_has_the_colours_and_the_place_of_the_frame(tmp_path: Path) 
     assert turned.shape[:2] == (width, height) and turned[-1, 0, 0] > 150 > turned[0, 0, 0]
     wide = from_planes(frame.planes, 0, float(Fraction(4, 2)))
     assert wide.shape[1] == pytest.approx(2 * wide.shape[0] * width / height, abs=2)
-
-
-def test_a_jpeg_is_that_picture() -> None:
-    picture = np.full((16, 24, 3), (200, 40, 60), np.uint8)
-    read = cv2.imdecode(np.frombuffer(jpeg(picture), np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert read is not None and read.shape == picture.shape and np.abs(read.astype(int) - picture).max() < 8

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from endoseg_cli.errors import InputError, MissingInputError, OutputError
-from endoseg_cli.pictures.images import is_image, is_video, read_image, read_mask, write_png
+from endoseg_cli.pictures.images import encode_jpeg, is_image, is_video, read_image, read_mask, write_png
 from tests.data.drawing import SIZE, draw_frame, draw_mask, save
 
 
@@ -22,6 +22,8 @@ def test_lossless_pictures_are_read_as_rgb(tmp_path: Path, suffix: str) -> None:
 def test_jpeg_keeps_the_order_of_colours(tmp_path: Path) -> None:
     frame = np.full((16, 16, 3), (200, 60, 20), dtype=np.uint8)
     assert np.abs(read_image(save(tmp_path / "red.jpg", frame)).astype(int) - frame).max() < 6
+    (tmp_path / "own.jpg").write_bytes(encode_jpeg(frame, 95))
+    assert np.abs(read_image(tmp_path / "own.jpg").astype(int) - frame).max() < 6
 
 
 def test_a_name_outside_ascii_is_read(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from endoseg_cli.annotations.reading.labels import (
     parse_points,
     parse_size,
     plain_name,
+    read_file,
 )
 from endoseg_cli.annotations.shapes.rings import Ring
 from endoseg_cli.annotations.shapes.rle import RunLengths, encode
-from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.errors import InputError
 
 ELLIPSE_POINTS = 128
 """Corners of the polygon that stands for an ellipse."""
@@ -35,12 +36,7 @@ def read_cvat(path: Path) -> FileLabels:
     Raises MissingInputError or InputError if the file as a whole cannot be understood, also where it declares entities,
     which CVAT never does; what is wrong with a shape becomes a fault.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingInputError(f"no such annotation file: {path}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    content = read_file(path)
     hint = "export the annotations as CVAT for images 1.1, or as COCO"
     if _DECLARATION.search(content.replace(b"\0", b"")):  # without the zeros of UTF-16
         raise InputError(f"expected a CVAT file, found XML that declares entities: {path}", hint=hint)

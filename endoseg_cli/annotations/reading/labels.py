@@ -64,14 +64,20 @@ class FileLabels:
     """One sentence for each image or annotation that cannot be understood, naming file and id."""
 
 
-def load_json(path: Path) -> Any:
-    """Read a JSON file; raises MissingInputError or InputError."""
+def read_file(path: Path) -> bytes:
+    """Read an annotation file; raises MissingInputError or InputError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise MissingInputError(f"no such annotation file: {path}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file; raises MissingInputError or InputError."""
+    try:
+        return json.loads(read_file(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected an annotation file in JSON, found {error}: {path}") from error
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from endoseg_cli.annotations.reading.labels import PictureLabels, parse_points
+from endoseg_cli.annotations.reading.labels import PictureLabels, parse_points, read_file
 from endoseg_cli.annotations.shapes.rings import Ring
-from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.errors import InputError
 
 LONGEST_LABEL = 1 << 20
 """Bytes of a label file at most; a longer text is something else."""
@@ -35,10 +35,8 @@ def read_yolo(path: Path, size: tuple[int, int]) -> PictureLabels:
     Raises MissingInputError or InputError, also for boxes, which say nothing of a lesion's outline.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise MissingInputError(f"no such annotation file: {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_file(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path}: {error}") from error
     rings: list[Ring] = []
     for number, line in enumerate(lines, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from endoseg_cli.annotations.shapes.rings import Bitmap
@@ -33,13 +34,14 @@ class RunLengths:
 
     def mask(self) -> Bitmap:
         """Return the mask (H, W)."""
-        colours = np.arange(len(self.counts)) % 2 == 1
-        return np.ascontiguousarray(np.repeat(colours, self.counts).reshape(self.size[::-1]).T)
+        colours = (np.arange(len(self.counts)) % 2).astype(np.uint8)
+        return cv2.transpose(np.repeat(colours, self.counts).reshape(self.size[::-1])).view(np.bool_)
 
 
 def encode(mask: Bitmap) -> RunLengths:
     """Encode a mask (H, W)."""
-    return RunLengths(size=(mask.shape[0], mask.shape[1]), counts=tuple(run_lengths(mask.T.ravel())))
+    columns = cv2.transpose(mask.view(np.uint8)).view(np.bool_)  # three times as fast as a copy by NumPy
+    return RunLengths(size=(mask.shape[0], mask.shape[1]), counts=tuple(run_lengths(columns.ravel())))
 
 
 def unpack(letters: str) -> list[int]:

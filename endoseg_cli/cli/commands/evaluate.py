@@ -18,6 +18,7 @@ from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, Vid
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.shared import ModelOptions
 from endoseg_cli.errors import UsageError
+from endoseg_cli.part_file import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,13 +185,12 @@ def _print(evaluation: Evaluation, provenance: Provenance, *, as_json: bool) -> 
 
 def _write(evaluation: Evaluation, provenance: Provenance, per_frame: Path | None, report: Path | None) -> None:
     from endoseg_cli.evaluation.report.files import frames_csv
-    from endoseg_cli.evaluation.report.output import write_text
     from endoseg_cli.evaluation.report.page import html_report
 
     if per_frame is not None:
-        write_text(per_frame, frames_csv(evaluation))
+        write_whole(per_frame, frames_csv(evaluation), durable=True)
     if report is not None:
-        write_text(report, html_report(evaluation, provenance))
+        write_whole(report, html_report(evaluation, provenance), durable=True)
 
 
 def _print_tables(evaluation: Evaluation) -> None:

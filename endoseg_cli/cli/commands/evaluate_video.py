@@ -16,6 +16,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import VideoOptions, VideoPaths
+from endoseg_cli.part_file import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +55,6 @@ def evaluate_video(
 ) -> None:
     """Score clips and print tables or JSON on stdout."""
     from endoseg_cli.data.clips.scored_clips import find_clips
-    from endoseg_cli.evaluation.report.output import write_text
     from endoseg_cli.evaluation.report.video_tables import frame_table, video_tables
     from endoseg_cli.evaluation.video.scoring import BEFORE, ClipScorer, video_report
     from endoseg_cli.evaluation.video.spoil import Spoiler
@@ -92,7 +92,8 @@ def evaluate_video(
     else:
         print_tables(video_tables(scorer.summaries()))
     if per_frame is not None:
-        write_text(per_frame, frame_table([score for scores in scorer.scores.values() for score in scores]))
+        table = frame_table([score for scores in scorer.scores.values() for score in scores])
+        write_whole(per_frame, table, durable=True)
 
 
 def _clips(

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-import cv2
-
 from endoseg_cli import __version__
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, OutputError
+from endoseg_cli.pictures.images import encode_jpeg
 from endoseg_cli.user_cache import user_cache
 
 JPEG_QUALITY = 95
@@ -119,9 +118,7 @@ def _write_frames(folder: Path, video: Path, frames_per_second: float) -> int:
 
     count = 0
     for index, _, frame in sample_frames(video, frames_per_second, size=None):
-        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-        _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        (folder / f"{index:08d}.jpg").write_bytes(encoded.tobytes())
+        (folder / f"{index:08d}.jpg").write_bytes(encode_jpeg(frame, JPEG_QUALITY))
         count += 1
     if count == 0:
         raise InputError(f"expected a video, found no frame in {video}")

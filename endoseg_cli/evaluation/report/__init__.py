@@ -1,4 +1,4 @@
 """An evaluation as tables, files, plots and a page.
 
-May import evaluation.frames and evaluation.video.
+May import evaluation.frames, evaluation.video, data, pictures and templates.
 """

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from endoseg_cli.data.clips.degrade import DEGRADATIONS, degrade
 from endoseg_cli.data.clips.training_clips import RawClip
+from endoseg_cli.evaluation.frames.metrics import score_frame
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import ModelCard
 from endoseg_cli.networks.running.ensemble import combine
@@ -145,7 +146,7 @@ class FrozenNetworks:
             worse = np.stack([degrade(frames[index], kind, strength, np.random.default_rng(draws)) for index in left])
             probability, uncertainty, _ = self._predict(worse)
             for place, index in enumerate(left):
-                if _dice(probability[place] > 0.5, said[index] > 0.5) < FAILED:
+                if score_frame(probability[place] > 0.5, said[index] > 0.5).dice < FAILED:
                     twins[index] = Twin(
                         frame=worse[place],
                         probability=probability[place].astype(np.float16),
@@ -153,12 +154,6 @@ class FrozenNetworks:
                     )
             left = [index for index in left if index not in twins]
         return twins
-
-
-def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Return the Dice of two masks; two empty ones are the same."""
-    total = int(first.sum() + second.sum())
-    return 2 * int((first & second).sum()) / total if total else 1.0
 
 
 def _trusted_frames(masks: Sequence[NDArray[np.bool_]], uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:

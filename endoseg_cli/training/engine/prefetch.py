@@ -10,7 +10,6 @@ from typing import TypeVar
 Item = TypeVar("Item")
 AHEAD = 2
 """Items that are made before they are asked for."""
-_POLL_SECONDS = 0.1
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
@@ -21,22 +20,15 @@ def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
     made: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(ahead)
     stopped = threading.Event()
 
-    def put(entry: tuple[Item] | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                return made.put(entry, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-
     def work() -> None:
         try:
             for item in items:
-                put((item,))
+                made.put((item,))
                 if stopped.is_set():
                     return
-            put(None)
+            made.put(None)
         except BaseException as error:
-            put(error)
+            made.put(error)
 
     thread = threading.Thread(target=work, daemon=True, name="endoseg-prefetch")
     thread.start()
@@ -47,4 +39,6 @@ def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
             yield entry[0]
     finally:
         stopped.set()
+        while not made.empty():  # room for what the thread is about to put: it looks at `stopped` after that
+            made.get()
         thread.join()

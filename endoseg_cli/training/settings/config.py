@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
@@ -158,14 +158,9 @@ class TrainConfig:
             raise UsageError(f"--empty-share must be at least 0 and below 1, found {self.empty_share:g}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UsageError(f"--ema must lie between 0 and 1, such as 0.998, found {self.ema:g}")
-        _check_choice("field_of_view", self.field_of_view, get_args(FieldOfViewMode))
-        _check_choice("dice_over", self.dice_over, get_args(DiceOver))
-        _check_choice("threshold_scope", self.threshold_scope, get_args(ThresholdScope))
-        _check_choice("certainty", self.certainty, get_args(Certainty))
-        _check_choice("settle_over", self.settle_over, get_args(SettleOver))
-        _check_choice("reduction", self.reduction, get_args(Reduction))
-        _check_choice("select", self.select, get_args(Selection))
-        _check_choice("precision", self.precision, get_args(TrainPrecision))
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal:
+                _check_choice(name, getattr(self, name), get_args(hint))
         if not 0.5 <= self.min_confidence < 1:
             raise UsageError(f"--min-confidence must be at least 0.5 and below 1, found {self.min_confidence:g}")
         if self.max_time is not None and not 0 < self.max_time < float("inf"):

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from endoseg_cli.data.sets.sources import SourcesConfig
-from endoseg_cli.errors import MissingInputError, OutputError, UsageError
-from endoseg_cli.part_file import whole_file
+from endoseg_cli.errors import MissingInputError, UsageError
+from endoseg_cli.part_file import write_whole
 from endoseg_cli.training.settings.config import TrainConfig
 
 SECTIONS: dict[str, type] = {"data": SourcesConfig, "training": TrainConfig}
@@ -99,11 +99,7 @@ def write_sections(path: Path, sections: Mapping[str, Settings], record: Mapping
     """Write the sections of a config file and the record; raises OutputError when the disk does not take it."""
     dated = {FORMAT_KEY: FORMAT, **record}
     resolved = {**{name: plain(settings) for name, settings in sections.items()}, RECORD: plain(dated)}
-    try:
-        with whole_file(path) as file:
-            file.write(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode("utf-8"))
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
+    write_whole(path, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), durable=True)
 
 
 def read_record(path: Path) -> Settings:

@@ -5,19 +5,7 @@ from pathlib import Path
 import pytest
 
 from endoseg_cli.errors import OutputError, UsageError
-from endoseg_cli.evaluation.report.output import check_output, write_text
-
-
-def test_write_text_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:
-    write_text(tmp_path / "new" / "report.html", "± 1")
-    assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == "± 1"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
-
-
-def test_write_text_below_a_file_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
-        write_text(tmp_path / "file" / "report.html", "")
+from endoseg_cli.evaluation.report.output import check_output
 
 
 def test_existing_output_is_refused_unless_it_may_be_overwritten(tmp_path: Path) -> None:
