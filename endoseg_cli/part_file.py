@@ -144,6 +144,17 @@ def _open_new(name: str, flags: int) -> int:
     return os.open(name, flags | _NO_FOLLOW, 0o666)
 
 
+def remove_part(part: Path) -> None:
+    """Remove a part file that an interrupted run left; one that another process is writing stays, as does a link."""
+    with contextlib.suppress(OSError):
+        handle = os.open(part, os.O_RDWR | _NO_FOLLOW | _BINARY)
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and acquire(handle):
+                part.unlink()
+        finally:
+            os.close(handle)
+
+
 class FinishOrAbort(ABC):
     """A context manager whose end finishes what was written, or after an exception aborts it."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +15,13 @@ from endoseg_cli.errors import EndosegError, UsageError, explain
 from endoseg_cli.inference.flow.stages import StageSeconds
 from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
+from endoseg_cli.inference.predict.choice import ModelFacts
 from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.stills import segment_picture, segment_pictures
 from endoseg_cli.inference.write.output_paths import OutputConfig, Targets, check_class_folders, plan
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
-from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.inference.write.records import RecordsSink, RecordsWriter
 
 
 class JobListener(Protocol):
@@ -40,6 +41,9 @@ class JobListener(Protocol):
 
     def started_pictures(self, count: int) -> None:
         """Several pictures are about to be segmented in batches."""
+
+    def started_many(self, inputs: int, processes: int) -> None:
+        """All inputs are about to be segmented by several processes; progress is then that of all together."""
 
     def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
         """Several pictures are done."""
@@ -69,6 +73,9 @@ class JobResult:
         return bool(self.failures) or any(outcome.damage for outcome in self.outcomes)
 
 
+NOTHING_DONE = JobResult(outcomes=(), failures=())
+
+
 def run_job(
     inputs: Sequence[str],
     outputs: OutputConfig,
@@ -83,25 +90,68 @@ def run_job(
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
     each error is told to the listener and the others go on.
     """
+    targets = plan_job(inputs, outputs, config, listener, shard)
+    return NOTHING_DONE if not targets else segment_all(targets, outputs, load_predictor, overlay, config, listener)
+
+
+def plan_job(
+    inputs: Sequence[str],
+    outputs: OutputConfig,
+    config: SegmentConfig,
+    listener: JobListener,
+    shard: Shard | None = None,
+) -> list[Targets]:
+    """Return the inputs of a job, or of a share of it, with where their outputs go, all checked; see `run_job`."""
     sources = find_sources(inputs, sequences=config.fps is not None, on_note=listener.noted)
     _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs, shard)
     if not targets:
         listener.noted(f"this share has no input: there are {len(sources)} in all")
-        return JobResult(outcomes=(), failures=())
-    predictor = load_predictor()
-    config.refine.mode(has_network=predictor.corrective is not None, model=predictor.card.name)  # refuses a lack early
-    check_class_folders(targets, predictor.card.class_names, overwrite=outputs.overwrite)
-    style = ProductStyle(
-        class_names=predictor.card.class_names,
-        overlay=overlay,
-        model=predictor.card.name,
-        half_precision=predictor.half_precision,
+    return targets
+
+
+def style_of(
+    model: ModelFacts,
+    targets: Sequence[Targets],
+    outputs: OutputConfig,
+    overlay: OverlayConfig,
+    config: SegmentConfig,
+) -> ProductStyle:
+    """Return how the products of a job look, which depends on its model.
+
+    Raises UsageError where the model lacks what the refinement asked for needs, OutputError where its classes have
+    pictures already.
+    """
+    config.refine.mode(has_network=model.has_corrective, model=model.name)
+    check_class_folders(targets, model.class_names, overwrite=outputs.overwrite)
+    return ProductStyle(
+        class_names=model.class_names, overlay=overlay, model=model.name, half_precision=model.half_precision
     )
+
+
+@contextmanager
+def opened_tables(
+    outputs: OutputConfig, class_names: Sequence[str]
+) -> Iterator[tuple[RecordsWriter | None, AnnotationWriter | None]]:
+    """Open the files that go over all inputs; they get their names when the block ends well."""
     with ExitStack() as stack:
         records = None if outputs.records is None else stack.enter_context(RecordsWriter(outputs.records))
         wanted = outputs.annotations
-        annotations = None if wanted is None else stack.enter_context(wanted.open(style.class_names))
+        yield records, None if wanted is None else stack.enter_context(wanted.open(class_names))
+
+
+def segment_all(
+    targets: Sequence[Targets],
+    outputs: OutputConfig,
+    load_predictor: Callable[[], Predictor],
+    overlay: OverlayConfig,
+    config: SegmentConfig,
+    listener: JobListener,
+) -> JobResult:
+    """Segment planned inputs one after the other; see `run_job`."""
+    predictor = load_predictor()
+    style = style_of(ModelFacts.of(predictor), targets, outputs, overlay, config)
+    with opened_tables(outputs, style.class_names) as (records, annotations):
         job = _Job(predictor, style, config, records, annotations, listener, is_alone=len(targets) == 1)
         for are_pictures, group in groupby(targets, key=lambda target: target.source.is_picture):
             members = list(group)
@@ -135,7 +185,7 @@ class _Job:
         predictor: Predictor,
         style: ProductStyle,
         config: SegmentConfig,
-        records: RecordsWriter | None,
+        records: RecordsSink | None,
         annotations: AnnotationWriter | None,
         listener: JobListener,
         *,

@@ -18,7 +18,7 @@ from endoseg_cli.inference.predict.predictor import Predictor, Probability
 from endoseg_cli.inference.refine.refiner import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
-from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame, VideoReader
@@ -133,7 +133,7 @@ def segment_video(
     predictor: Predictor,
     style: ProductStyle,
     config: SegmentConfig,
-    records: RecordsWriter | None = None,
+    records: RecordsSink | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_interrupted: Callable[[VideoProducts], None] | None = None,
     annotations: AnnotationWriter | None = None,

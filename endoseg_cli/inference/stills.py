@@ -14,7 +14,7 @@ from endoseg_cli.inference.predict.masks import segment
 from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, write_picture_products
-from endoseg_cli.inference.write.records import RecordsWriter
+from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.resize import resize_frame
@@ -37,7 +37,7 @@ def segment_pictures(
     predictor: Predictor,
     style: ProductStyle,
     config: SegmentConfig,
-    records: RecordsWriter | None = None,
+    records: RecordsSink | None = None,
     annotations: AnnotationWriter | None = None,
     *,
     on_done: Callable[[Outcome], None],
@@ -112,7 +112,7 @@ def segment_picture(
     predictor: Predictor,
     style: ProductStyle,
     config: SegmentConfig,
-    records: RecordsWriter | None = None,
+    records: RecordsSink | None = None,
     annotations: AnnotationWriter | None = None,
 ) -> Outcome:
     """Segment one still picture; raises what is wrong with it."""

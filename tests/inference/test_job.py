@@ -45,6 +45,9 @@ class Listener:
     def started_pictures(self, count: int) -> None:
         self.heard.append(f"started {count} pictures")
 
+    def started_many(self, inputs: int, processes: int) -> None:
+        self.heard.append(f"started {inputs} inputs")
+
     def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
         self.heard.append(f"finished {len(outcomes)} pictures")
 

@@ -12,11 +12,12 @@ import typer
 from endoseg_cli.cli.console.lines import SegmentConsole
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.segmenting import FrameOptions, ProductOptions, SegmentModelOptions, segment_config
+from endoseg_cli.cli.options.sharing import SharingOptions
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 
 if TYPE_CHECKING:
     from endoseg_cli.inference.job import JobResult
-    from endoseg_cli.inference.predict.predictor import Predictor
+    from endoseg_cli.inference.predict.choice import ModelFacts, PredictorChoice
     from endoseg_cli.inference.write.output_paths import OutputConfig
 
 
@@ -28,6 +29,7 @@ def segment(
     products: ProductOptions,
     model: SegmentModelOptions,
     frames: FrameOptions,
+    sharing: SharingOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
@@ -38,29 +40,31 @@ def segment(
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
     """
-    from endoseg_cli.inference.inputs.sources import find_sources, parse_shard
+    from endoseg_cli.inference.inputs.sources import find_sources
 
-    share = None if frames.shard is None else parse_shard(frames.shard)
+    share, processes = sharing.share(), sharing.processes()
     frames.span()
     # a mistyped name must not wait until torch is imported
     find_sources(inputs, sequences=frames.fps is not None)
-    from endoseg_cli.inference.job import run_job
+    from endoseg_cli.inference.many.run import segment_inputs
 
     outputs, style = products.outputs(), products.style()
     config = segment_config(model, frames, overwrite=products.overwrite)
-    together = model.frames_together()
     console = SegmentConsole(quiet=quiet, verbose=verbose)
+    together = model.frames_together()
 
-    def load() -> Predictor:
+    def choose() -> PredictorChoice:
         path = model.find()
-        predictor = model.load(path, precision=model.precision, batch_size=together, runtime=model.runtime)
-        half = f" in {predictor.half_precision}" if predictor.half_precision else ""
-        runs = f"{predictor.runtime}{half}, {predictor.batch_size} frames together"
-        console.note(f"model {path}, device {predictor.device}, {runs}")
-        return predictor
+        console.note(f"model {path}")
+        return model.choice(path, precision=model.precision, batch_size=together, runtime=model.runtime)
+
+    def tell(facts: ModelFacts) -> None:
+        console.note(facts.sentence())
 
     try:
-        result = run_job(inputs, outputs, load, style, config, console, share)
+        result = segment_inputs(
+            inputs, outputs, choose, style, config, console, share, processes=processes, on_loaded=tell
+        )
     finally:
         console.close()
     _tell(result, outputs, as_json=as_json, quiet=quiet)

@@ -84,6 +84,13 @@ class SegmentConsole:
         if self._bar is not None and self._task is not None:
             self._bar.reset(self._task, total=count, description=f"{count} pictures", rate="")
 
+    def started_many(self, inputs: int, processes: int) -> None:
+        """Begin all inputs at once."""
+        self._name, self._unit, self._told = f"{inputs} inputs", "frames", time.monotonic()
+        self.note(f"{inputs} inputs by {processes} processes")
+        if self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=None, description=self._name, rate="")
+
     def progressed(self, progress: Progress) -> None:
         """Tell how far a video, or several pictures, have come."""
         rate = progress.frames / max(progress.seconds, 1e-6)

@@ -228,15 +228,6 @@ class FrameOptions:
             rich_help_panel=FRAMES,
         ),
     ] = 1
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            metavar="I/N",
-            help="Do the I-th of N shares of the inputs, as one of N machines or jobs of an array.",
-            rich_help_panel=FRAMES,
-        ),
-    ] = None
 
     def span(self) -> tuple[float | None, float | None]:
         """Return --start and --end in seconds."""

@@ -12,6 +12,7 @@ from endoseg_cli.cli.options.completion import complete_device, complete_weights
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from endoseg_cli.inference.predict.choice import PredictorChoice
     from endoseg_cli.inference.predict.predictor import Predictor
     from endoseg_cli.networks.files.runtimes import RuntimeChoice
     from endoseg_cli.networks.running.device import Precision
@@ -70,11 +71,16 @@ class ModelOptions:
 
     def load(self, path: Path, *, precision: Precision, batch_size: int | None, runtime: RuntimeChoice) -> Predictor:
         """Return the model of a file, ready to predict."""
-        from endoseg_cli.inference.predict.predictor import Predictor
-        from endoseg_cli.networks.files.bundle import load_bundle
+        return self.choice(path, precision=precision, batch_size=batch_size, runtime=runtime).load()
 
-        return Predictor(
-            load_bundle(path),
+    def choice(
+        self, path: Path, *, precision: Precision, batch_size: int | None, runtime: RuntimeChoice
+    ) -> PredictorChoice:
+        """Return how the model of a file is to predict."""
+        from endoseg_cli.inference.predict.choice import PredictorChoice
+
+        return PredictorChoice(
+            path=path,
             device=self.device,
             precision=precision,
             network=self.network,

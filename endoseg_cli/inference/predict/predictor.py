@@ -105,6 +105,11 @@ class Predictor:
         """bf16 or fp16 where the networks compute in it, else empty."""
         return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.precision, "")
 
+    def compute_as(self, half_precision: str) -> None:
+        """Let torch compute as another process found it faster here; empty is fp32."""
+        if self.runtime == "torch":
+            self.precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(half_precision, torch.float32)
+
     def _faster_precision(self) -> torch.dtype:
         """Return the faster of fp32 and bf16 for torch on this CPU, measured with the default batch."""
         images = torch.zeros(default_batch_size(self.device), 3, *self.input_size)

@@ -16,7 +16,7 @@ from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.inference.write.frame_pictures import Folders, annotated_frame, copy_picture, write_frame
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.overlay import OverlayConfig, tint_planes, tint_rgb
-from endoseg_cli.inference.write.records import FrameRecord, RecordsWriter, frame_records
+from endoseg_cli.inference.write.records import FrameRecord, RecordsSink, frame_records
 from endoseg_cli.pages.segmented import SegmentedPage
 from endoseg_cli.pages.timeline import FrameFacts
 from endoseg_cli.pictures.images import write_png
@@ -55,7 +55,7 @@ class VideoProducts:
         targets: Targets,
         info: VideoInfo,
         style: ProductStyle,
-        records: RecordsWriter | None,
+        records: RecordsSink | None,
         *,
         overwrite: bool,
         audio_span: tuple[float | None, float | None] = (None, None),
@@ -200,7 +200,7 @@ def write_picture_products(
     image: Pixels,
     segmentation: Segmentation,
     style: ProductStyle,
-    records: RecordsWriter | None,
+    records: RecordsSink | None,
     annotations: AnnotationWriter | None = None,
 ) -> None:
     """Write the products of one picture (H, W, 3)."""

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -121,6 +122,13 @@ def check_records_path(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"--records {path} is a folder", hint=f"write to {path / 'records.csv'}")
     if path.exists() and not overwrite:
         raise OutputError(f"the output exists already: {path}", hint="add --overwrite, or choose another name")
+
+
+class RecordsSink(Protocol):
+    """Takes records as they come."""
+
+    def write(self, records: list[FrameRecord]) -> None:
+        """Append records; raises OutputError."""
 
 
 class RecordsWriter(FinishOrAbort):

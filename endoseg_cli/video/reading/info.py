@@ -112,7 +112,7 @@ def describe(
             hint="scale the video down, for example with ffmpeg",
         )
     rate = stream.average_rate or stream.guessed_rate
-    duration = _duration(container, stream)
+    duration = header_seconds(container, stream)
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -139,7 +139,8 @@ def time_base_of(stream: VideoStream) -> Fraction:
     return stream.time_base or Fraction(1, 1000)
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+def header_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return how long a stream is, as far as the file says."""
     if stream.duration:
         return float(stream.duration * time_base_of(stream))
     if not container.duration:
