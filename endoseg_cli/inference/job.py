@@ -90,7 +90,7 @@ def run_job(
     Inputs and outputs are checked before `load_predictor` is called. Raises the error of a single input; of several,
     each error is told to the listener and the others go on.
     """
-    targets = plan_job(inputs, outputs, config, listener, shard)
+    targets = plan_job(inputs, outputs, config, listener.noted, shard)
     return NOTHING_DONE if not targets else segment_all(targets, outputs, load_predictor, overlay, config, listener)
 
 
@@ -98,15 +98,15 @@ def plan_job(
     inputs: Sequence[str],
     outputs: OutputConfig,
     config: SegmentConfig,
-    listener: JobListener,
+    on_note: Callable[[str], None],
     shard: Shard | None = None,
 ) -> list[Targets]:
     """Return the inputs of a job, or of a share of it, with where their outputs go, all checked; see `run_job`."""
-    sources = find_sources(inputs, sequences=config.fps is not None, on_note=listener.noted)
+    sources = find_sources(inputs, sequences=config.fps is not None, on_note=on_note)
     _check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs, shard)
     if not targets:
-        listener.noted(f"this share has no input: there are {len(sources)} in all")
+        on_note(f"this share has no input: there are {len(sources)} in all")
     return targets
 
 

@@ -12,11 +12,12 @@ import typer
 from endoseg_cli.cli.console.lines import SegmentConsole
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.segmenting import FrameOptions, ProductOptions, SegmentModelOptions, segment_config
-from endoseg_cli.cli.options.sharing import SharingOptions
+from endoseg_cli.cli.options.sharing import SharingOptions, in_torchrun, is_first_rank
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 
 if TYPE_CHECKING:
     from endoseg_cli.inference.job import JobResult
+    from endoseg_cli.inference.many.run import SegmentJob
     from endoseg_cli.inference.predict.choice import ModelFacts, PredictorChoice
     from endoseg_cli.inference.write.output_paths import OutputConfig
 
@@ -40,17 +41,52 @@ def segment(
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
     """
+    talks = is_first_rank()
+    console = SegmentConsole(quiet=quiet or not talks, verbose=verbose and talks)
+
+    def prepare() -> SegmentJob:
+        return _job(inputs, products, model, frames, sharing, console)
+
+    def loaded(facts: ModelFacts) -> None:
+        console.note(facts.sentence())
+
+    try:
+        if in_torchrun():
+            from endoseg_cli.inference.many.ranks import segment_by_ranks
+
+            done = segment_by_ranks(prepare, console, loaded)
+            if done is None:  # another process tells
+                return
+            job, result = done
+        else:
+            job = prepare()
+            from endoseg_cli.inference.many.run import segment_job
+
+            result = segment_job(job, console, loaded)
+    finally:
+        console.close()
+    _tell(result, job.outputs, as_json=as_json, quiet=quiet)
+    if result.damaged:
+        raise typer.Exit(DAMAGED_EXIT_CODE)
+
+
+def _job(
+    inputs: Sequence[str],
+    products: ProductOptions,
+    model: SegmentModelOptions,
+    frames: FrameOptions,
+    sharing: SharingOptions,
+    console: SegmentConsole,
+) -> SegmentJob:
+    """Return what the options ask for; raises what is wrong with them."""
     from endoseg_cli.inference.inputs.sources import find_sources
 
     share, processes = sharing.share(), sharing.processes()
     frames.span()
     # a mistyped name must not wait until torch is imported
     find_sources(inputs, sequences=frames.fps is not None)
-    from endoseg_cli.inference.many.run import segment_inputs
+    from endoseg_cli.inference.many.run import SegmentJob
 
-    outputs, style = products.outputs(), products.style()
-    config = segment_config(model, frames, overwrite=products.overwrite)
-    console = SegmentConsole(quiet=quiet, verbose=verbose)
     together = model.frames_together()
 
     def choose() -> PredictorChoice:
@@ -58,18 +94,15 @@ def segment(
         console.note(f"model {path}")
         return model.choice(path, precision=model.precision, batch_size=together, runtime=model.runtime)
 
-    def tell(facts: ModelFacts) -> None:
-        console.note(facts.sentence())
-
-    try:
-        result = segment_inputs(
-            inputs, outputs, choose, style, config, console, share, processes=processes, on_loaded=tell
-        )
-    finally:
-        console.close()
-    _tell(result, outputs, as_json=as_json, quiet=quiet)
-    if result.damaged:
-        raise typer.Exit(DAMAGED_EXIT_CODE)
+    return SegmentJob(
+        inputs=inputs,
+        outputs=products.outputs(),
+        overlay=products.style(),
+        config=segment_config(model, frames, overwrite=products.overwrite),
+        choose=choose,
+        shard=share,
+        processes=processes,
+    )
 
 
 def _tell(result: JobResult, outputs: OutputConfig, *, as_json: bool, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 SHARING = "Many inputs"
 MOST_JOBS = 1024
+
+
+def in_torchrun() -> bool:
+    """Return whether torchrun started this process."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the one that talks: the first of those that torchrun started, or the only one."""
+    return not in_torchrun() or os.environ["RANK"] == "0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +53,14 @@ class SharingOptions:
     ] = None
 
     def share(self) -> Shard | None:
-        """Return the share, None for all inputs."""
+        """Return the share, None for all inputs; raises UsageError also for what torchrun does already."""
         from endoseg_cli.inference.inputs.sources import parse_shard
 
+        for option, is_given in (("--jobs", self.jobs != "1"), ("--shard", self.shard is not None)):
+            if is_given and in_torchrun():
+                raise UsageError(
+                    f"{option}: torchrun shares the inputs among its processes already", hint="leave it out"
+                )
         return None if self.shard is None else parse_shard(self.shard)
 
     def processes(self) -> int | None:

@@ -16,8 +16,6 @@ from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import OutputError
 from endoseg_cli.inference.write.records import FrameRecord, RecordsSink
 
-SPOOL_PREFIX = "endoseg-rows-"
-
 
 def spool_file(folder: Path, first: int) -> Path:
     """Return where the rows of the unit that begins with the input `first` are kept."""
@@ -71,16 +69,16 @@ def _no_space(error: OSError) -> OutputError:
 def spooled(
     folder: Path, first: int, *, wants_records: bool, wants_annotations: bool
 ) -> Iterator[tuple[RecordsSpool | None, AnnotationSpool | None]]:
-    """Open the spool of a unit for what is wanted; raises OutputError where it cannot be written."""
+    """Open the spool of a unit for what is wanted, none for nothing; raises OutputError where it cannot be written."""
+    if not (wants_records or wants_annotations):
+        yield None, None
+        return
     try:
-        with spool_file(folder, first).open("wb") as file:
-            yield RecordsSpool(file) if wants_records else None, AnnotationSpool(file) if wants_annotations else None
-    except OutputError:
-        raise
+        file = spool_file(folder, first).open("wb")
     except OSError as error:
-        if error.filename is not None and Path(str(error.filename)) != spool_file(folder, first):
-            raise
         raise _no_space(error) from error
+    with file:
+        yield RecordsSpool(file) if wants_records else None, AnnotationSpool(file) if wants_annotations else None
 
 
 def replay(folder: Path, first: int, records: RecordsSink | None, annotations: AnnotationWriter | None) -> None:

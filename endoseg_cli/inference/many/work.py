@@ -85,7 +85,7 @@ class _Doing:
                 annotations=self._annotations,
             )
         except Exception as error:
-            return Ended(unit=self._unit, failures=((place, _explained(error)),))
+            return Ended(unit=self._unit, failures=((place, explained(error)),))
         return Ended(unit=self._unit, outcomes=((place, outcome),))
 
     def pictures(self) -> Ended:
@@ -105,7 +105,7 @@ class _Doing:
             count()
 
         def fail(_: Targets, error: Exception) -> None:
-            failures.append((place(), _explained(error)))
+            failures.append((place(), explained(error)))
             count()
 
         stages = segment_pictures(
@@ -127,7 +127,8 @@ class _Doing:
             self._tell(Advanced(first=self._unit.first, frames=progress.frames, total=progress.total))
 
 
-def _explained(error: Exception) -> EndosegError:
+def explained(error: Exception) -> EndosegError:
+    """Return an error as its user can act on it, and print its traceback here where ENDOSEG_DEBUG asks for it."""
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     return explain(error)

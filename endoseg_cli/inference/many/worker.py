@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError, explain
+from endoseg_cli.errors import TERMINATED_EXIT_CODE, EndosegError
 
 if TYPE_CHECKING:
     from endoseg_cli.inference.many.units import Unit
@@ -100,7 +100,7 @@ def _serve(connection: Connection[Any, Any], processes: int) -> None:
     import cv2
     import torch
 
-    from endoseg_cli.inference.many.work import do_unit
+    from endoseg_cli.inference.many.work import do_unit, explained
 
     threads = max(torch.get_num_threads() // processes, 1)
     torch.set_num_threads(threads)
@@ -112,7 +112,7 @@ def _serve(connection: Connection[Any, Any], processes: int) -> None:
         if load.as_by is not None:
             predictor.compute_as(load.as_by.half_precision)
     except Exception as error:
-        connection.send(Refused(error=explain(error)))
+        connection.send(Refused(error=explained(error)))
         return
     signal.signal(signal.SIGTERM, _terminate)  # from here on there are files to close
     from endoseg_cli.inference.predict.choice import ModelFacts
@@ -123,6 +123,6 @@ def _serve(connection: Connection[Any, Any], processes: int) -> None:
         try:
             ended = do_unit(task.unit, predictor, task.plan, connection.send)
         except Exception as error:
-            connection.send(Refused(error=explain(error)))
+            connection.send(Refused(error=explained(error)))
         else:
             connection.send(ended)
