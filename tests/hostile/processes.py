@@ -22,19 +22,23 @@ MOST_SECONDS = 200.0
 def start(*arguments: object, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start `endoseg` with the arguments."""
     command = [sys.executable, "-m", "endoseg_cli", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command,
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(),
         start_new_session=True,
-        preexec_fn=_take_ctrl_c,
+        preexec_fn=take_ctrl_c,
     )
 
 
-def _take_ctrl_c() -> None:
+def environment() -> dict[str, str]:
+    """Return the variables of a process that runs this package on one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def take_ctrl_c() -> None:
     """Let Ctrl-C through, which a suite that was started in the background would have it ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
