@@ -12,10 +12,13 @@ from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.networks.running.device import resolve_device
 from endoseg_cli.video.reading.length import read_header
 
-BYTES_A_PROCESS = 600 << 20
-"""What a process takes that has the libraries and a small model loaded."""
-BYTES_A_PIXEL = 100
-"""What it takes besides for each pixel of a frame: frames that wait, and the encoders."""
+BYTES_A_PROCESS = 450 << 20
+"""What a process takes that has libraries and a small model loaded and works on small frames: 470 MB at 560x480."""
+BYTES_A_PIXEL = 150
+"""What it takes besides for each pixel of larger frames, which wait between its stages: 1.5 GB for 3840x2160, with mask
+and overlay (peaks of single runs on 2 cores)."""
+BYTES_A_PIXEL_AND_CORE = 3
+"""What decoder and encoder hold besides: each works on a frame a core."""
 STAGES = 3
 """Threads that a process on a GPU keeps busy: reading, predicting, writing."""
 PROBED = 20
@@ -50,4 +53,5 @@ def _bytes_a_process(targets: Sequence[Targets], choice: PredictorChoice) -> int
     videos = [target.source for target in targets if not target.source.is_picture and not target.source.pictures]
     headers = [read_header(source.path) for source in videos[:: max(len(videos) // PROBED, 1)]]
     pixels = max((header.pixels for header in headers if header is not None), default=0)
-    return BYTES_A_PROCESS + 4 * choice.path.stat().st_size + BYTES_A_PIXEL * pixels
+    a_pixel = BYTES_A_PIXEL + BYTES_A_PIXEL_AND_CORE * usable_cores()
+    return BYTES_A_PROCESS + 4 * choice.path.stat().st_size + a_pixel * pixels
