@@ -77,6 +77,7 @@ VIDEOS = (
     _video("no such device", clip(), 2, "device", more="--device tpu"),
     _video("causal without a network", clip(), 2, "causal|refine|corrective", more="--causal"),
     _video("a share of none", clip(), 2, "shard", more="--shard 4/3"),
+    _video("no processes", clip(), 2, "jobs", more="--jobs 0"),
     _video("records of a strange kind", clip(), 2, "records|csv", more="--records {}/t.xls"),
     Case(
         name="output over the input",

@@ -40,6 +40,8 @@ def segment(
     Writes to OUT.endoseg.part and renames it when it is complete. Prints the paths of what it wrote.
 
     Example: endoseg segment colonoscopy.mp4 --out mask.mp4 --overlay overlay.mp4 --records lesions.csv
+
+    Several GPUs: torchrun --nproc-per-node 2 -m endoseg_cli segment ...
     """
     talks = is_first_rank()
     console = SegmentConsole(quiet=quiet or not talks, verbose=verbose and talks)
