@@ -58,13 +58,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(folder: Path, model: Path) -> Options:
-    outputs = ("--out", folder / "m", "--masks-dir", folder / "p", "--records", folder / "t.csv")
-    more = ("--annotations", folder / "a.json", "--overlay", folder / "o", "--report", folder / "r")
-    return (*outputs, *more, "--weights", model, "--device", "cpu", "--batch-size", "2", "--json")
+    more = ("--masks-dir", folder / "p", "--annotations", folder / "a.json")
+    return (*few(folder, model), *more, "--overlay", folder / "o", "--report", folder / "r", "--json")
 
 
 def few(folder: Path, model: Path) -> Options:
-    return ("--out", folder / "m", "--records", folder / "t.csv", "--weights", model, "--batch-size", "2")
+    computed = ("--weights", model, "--device", "cpu", "--precision", "fp32", "--batch-size", "2")
+    return ("--out", folder / "m", "--records", folder / "t.csv", *computed)
 
 
 @pytest.fixture(scope="module")
