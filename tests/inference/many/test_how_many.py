@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from endoseg_cli.inference.many import how_many, machine
 from endoseg_cli.inference.many.how_many import processes_for
 from endoseg_cli.inference.predict.choice import PredictorChoice
+from tests.inference.brightness import targets_for
 from tests.inference.many.units import inputs
+from tests.video.rendering import Clip
 
 GIGABYTE = 1 << 30
 
@@ -74,3 +77,14 @@ def test_a_container_has_what_its_limits_leave(monkeypatch: pytest.MonkeyPatch, 
     assert machine.usable_cores() == 1 and machine.available_memory() == 3 * GIGABYTE // 4
     (tmp_path / "memory.max").write_text("max")
     assert machine.available_memory() == 8 * GIGABYTE
+
+
+def test_larger_frames_and_models_take_more_memory(
+    choice: PredictorChoice, render: Callable[[Clip], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = (targets_for(render(Clip(name=f"{side}.mp4", size=(side, side)))) for side in (64, 1024))
+    have(monkeypatch, cores=2, memory=GIGABYTE)
+    taken = [how_many._bytes_a_process(some, choice) for some in ([small], [small, large], [*inputs("a.png")])]
+    assert taken[0] < taken[1] - (100 << 20) and taken[2] < taken[0]
+    choice.path.write_bytes(bytes(1 << 20))
+    assert how_many._bytes_a_process([large], choice) == taken[1] + (4 << 20)
