@@ -103,7 +103,7 @@ def plan_job(
 ) -> list[Targets]:
     """Return the inputs of a job, or of a share of it, with where their outputs go, all checked; see `run_job`."""
     sources = find_sources(inputs, sequences=config.fps is not None, on_note=on_note)
-    _check_frame_options(sources, config)
+    check_frame_options(sources, config)
     targets = plan(sources, inputs, outputs, shard)
     if not targets:
         on_note(f"this share has no input: there are {len(sources)} in all")
@@ -163,7 +163,8 @@ def segment_all(
     return JobResult(outcomes=tuple(job.outcomes), failures=tuple(job.failures))
 
 
-def _check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> None:
+def check_frame_options(sources: Sequence[Source], config: SegmentConfig) -> None:
+    """Raise UsageError for options that would do nothing, as all inputs are pictures."""
     chosen = {
         "--start": config.start is not None,
         "--end": config.end is not None,

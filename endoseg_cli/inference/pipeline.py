@@ -12,6 +12,7 @@ from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.flow.predicting import Passed, Predicting
 from endoseg_cli.inference.flow.stages import Stages, StageSeconds
+from endoseg_cli.inference.inputs.addresses import called
 from endoseg_cli.inference.inputs.views import ViewChoice, view_of_video
 from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.predict.predictor import Predictor, Probability
@@ -111,8 +112,8 @@ class Outcome:
             "report": targets.report,
         }
         return {
-            "input": str(targets.source.path),
-            "outputs": {name: str(path) for name, path in outputs.items() if path is not None},
+            "input": called(targets.source.path),
+            "outputs": {name: called(path) for name, path in outputs.items() if path is not None},
             "frames": self.frames,
             "predicted_frames": self.predicted_frames,
             "lesion_frames": self.lesion_frames,

@@ -10,6 +10,7 @@ from pathlib import Path
 from endoseg_cli.data.labels.layout import unlabeled_files
 from endoseg_cli.data.sets.validation_split import natural_key
 from endoseg_cli.errors import MissingInputError, UsageError
+from endoseg_cli.inference.inputs.addresses import without_secrets
 from endoseg_cli.pictures.images import is_image, is_picture, is_video
 
 GLOB_CHARACTERS = "*?["
@@ -115,7 +116,8 @@ def _no_path(text: str) -> MissingInputError:
             "the input - is no file", hint="to read a pipe: cat VIDEO | endoseg segment /dev/stdin"
         )
     return MissingInputError(
-        f"an address is no file: {text}", hint="download the video first, for example with curl -O"
+        f"an address is no file: {without_secrets(text)}",
+        hint="download the video first, for example with curl -O, or read it with --engine ray",
     )
 
 

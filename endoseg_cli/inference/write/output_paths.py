@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.writing.formats import AnnotationConfig
 from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.inference.inputs.addresses import called, is_address, plain_output
 from endoseg_cli.inference.inputs.sources import Shard, Source
 from endoseg_cli.inference.write.records import check_records_path
 from endoseg_cli.pages.place import beside, page_for
@@ -48,6 +49,36 @@ class OutputConfig:
         if not any((*products, self.annotations, self.report)):
             raise UsageError("nothing to write", hint="give --out FILE, or another product such as --overlay FILE")
 
+    def here(self) -> OutputConfig:
+        """Return the same products, file:// as its path; raises UsageError for addresses, for which there is Ray."""
+
+        def here(path: Path) -> Path:
+            plain = plain_output(path)
+            if is_address(plain):
+                raise UsageError(f"an address is no file: {called(path)}", hint="write to it with --engine ray")
+            return plain
+
+        return self.moved(here)
+
+    def moved(self, move: Callable[[Path], Path]) -> OutputConfig:
+        """Return the same products at other places."""
+
+        def moved(path: Path | None) -> Path | None:
+            return None if path is None else move(path)
+
+        annotations = self.annotations
+        return replace(
+            self,
+            masks=moved(self.masks),
+            overlay=moved(self.overlay),
+            mask_pictures=moved(self.mask_pictures),
+            probabilities=moved(self.probabilities),
+            records=moved(self.records),
+            annotations=None if annotations is None else replace(annotations, path=move(annotations.path)),
+            frames=moved(self.frames),
+            report=moved(self.report),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
@@ -69,6 +100,11 @@ class Targets:
     """A picture's name below that folder; of a video what its frames' names begin with; of a sequence its folder."""
     report: Path | None = None
     """Page of a video; None for a picture."""
+
+    @property
+    def called(self) -> str:
+        """What people call the input."""
+        return called(self.source.path)
 
     @property
     def page_video(self) -> Path | None:
@@ -113,16 +149,28 @@ class Targets:
         yield from self.overlays
 
 
+def _never(_: object) -> bool:
+    return False
+
+
 def plan(
-    sources: Sequence[Source], inputs: Sequence[str], config: OutputConfig, shard: Shard | None = None
+    sources: Sequence[Source],
+    inputs: Sequence[str],
+    config: OutputConfig,
+    shard: Shard | None = None,
+    *,
+    is_done: Callable[[Targets], bool] = _never,
+    is_own: Callable[[Path], bool] = _never,
 ) -> list[Targets]:
     """Decide the targets of every input and check that all of them can be written.
 
     One input file goes to the very files named, or into folders where a folder is named; several inputs go into
     folders. With `shard`, the outputs are called as without, and those of this share alone are returned and checked.
+    What `is_done` of an input's outputs may exist. Addresses are not looked up.
+    The outputs of an input that `is_done`, and tables that are `is_own`, may exist; addresses are not looked up.
     Raises UsageError or OutputError, before anything is computed.
     """
-    single = len(sources) == 1 and len(inputs) == 1 and (bool(sources[0].pictures) or _is_one_file(Path(inputs[0])))
+    single = len(sources) == len(inputs) == 1 and (bool(sources[0].pictures) or sources[0].path == Path(inputs[0]))
     for product in (config.masks, config.overlay):
         if product is not None and str(product) == "-":
             raise UsageError("a video cannot be written to -", hint="name a file, such as mask.mp4")
@@ -136,17 +184,14 @@ def plan(
     if shard is not None:
         targets = targets[shard.number - 1 :: shard.count]
     for target in targets:
-        _check_writable(target, config.overwrite)
+        _check_writable(target, config.overwrite or is_done(target))
     _check_part_files(targets, config)
     if config.records is not None:
-        check_records_path(config.records, overwrite=config.overwrite)
+        check_records_path(config.records, overwrite=config.overwrite or is_own(config.records))
     if config.annotations is not None:
-        config.annotations.check()
+        overwrite = config.annotations.overwrite or is_own(config.annotations.path)
+        replace(config.annotations, overwrite=overwrite).check()
     return targets
-
-
-def _is_one_file(path: Path) -> bool:
-    return path.exists() and not path.is_dir()
 
 
 def _targets(source: Source, config: OutputConfig, *, single: bool) -> Targets:
@@ -260,9 +305,11 @@ def _check_writable(target: Targets, overwrite: bool) -> None:
     if target.report is not None:
         _check_picture(target.report, source, overwrite)
     for file in (target.masks, *target.overlays):
-        if file is not None and file.suffix.lower() != PICTURE_SUFFIX:
+        if file is None or is_address(file):
+            continue
+        if file.suffix.lower() != PICTURE_SUFFIX:
             check_target(file, source=source, overwrite=overwrite)
-        elif file is not None:
+        else:
             _check_picture(file, source, overwrite)
     if target.frames is not None:
         _check_frames(target, overwrite)
