@@ -64,6 +64,9 @@ SMALL: dict[str, tuple[str, ...]] = {
 }
 """What makes each command small; a command that is not here is not known to this test."""
 
+OF_RAY = {"--head", "--disable-usage-stats"}
+"""Options that are not endoseg's."""
+
 
 @pytest.fixture
 def hub(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
@@ -104,6 +107,11 @@ def run_command(command: Command, endoseg: Endoseg, hub: HubServer, home: Path) 
         case ("endoseg", "--install-completion"):
             assert run_in_bash(home, "endoseg --install-completion").returncode == 0
             assert (home / ".bash_completions" / "endoseg.sh").is_file()
+        case ("ray", "start", *options):
+            assert {option.partition("=")[0] for option in options} <= OF_RAY | {"--address"}, command
+        case ("endoseg", "segment", *rest) if "--engine" in rest:  # without ray, or without a cluster, it says so
+            run = endoseg("segment", *rest)
+            assert run.code in (2, 6) and re.search(r"endoseg-cli\[ray\]|no Ray cluster", run.stderr), run.stderr
         case ("endoseg", *rest) if name_of(command) in SMALL:
             mirror = ("--endpoint", hub.url) if "--endpoint" in rest else ()
             name = name_of(command)
@@ -144,7 +152,7 @@ def test_every_option_and_command_in_the_text_exists() -> None:
         below = page.commands.values() if isinstance(page, TyperGroup) else ()
         for parameter in [parameter for each in (page, *below) for parameter in each.params]:
             options |= {*parameter.opts, *parameter.secondary_opts}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= options
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README)) <= options | OF_RAY
     assert set(re.findall(r"`endoseg ([a-z][a-z-]*)", README)) <= set(pages)
 
 

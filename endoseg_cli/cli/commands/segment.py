@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from endoseg_cli.cli.console.lines import SegmentConsole
+from endoseg_cli.cli.options.engine import EngineOptions
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.segmenting import FrameOptions, ProductOptions, SegmentModelOptions, segment_config
 from endoseg_cli.cli.options.sharing import SharingOptions, in_torchrun, is_first_rank
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
+from endoseg_cli.inference.inputs.addresses import called
 
 if TYPE_CHECKING:
     from endoseg_cli.inference.job import JobResult
@@ -31,6 +33,7 @@ def segment(
     model: SegmentModelOptions,
     frames: FrameOptions,
     sharing: SharingOptions,
+    engine: EngineOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
@@ -47,13 +50,16 @@ def segment(
     console = SegmentConsole(quiet=quiet or not talks, verbose=verbose and talks)
 
     def prepare() -> SegmentJob:
-        return _job(inputs, products, model, frames, sharing, console)
+        return _job(inputs, products, model, frames, sharing, engine, console)
 
     def loaded(facts: ModelFacts) -> None:
         console.note(facts.sentence())
 
     try:
-        if in_torchrun():
+        if engine.is_ray:
+            job = prepare()
+            result = _on_cluster(job, engine, console)
+        elif in_torchrun():
             from endoseg_cli.inference.many.ranks import segment_by_ranks
 
             done = segment_by_ranks(prepare, console, loaded)
@@ -72,21 +78,31 @@ def segment(
         raise typer.Exit(DAMAGED_EXIT_CODE)
 
 
+def _on_cluster(job: SegmentJob, engine: EngineOptions, console: SegmentConsole) -> JobResult:
+    """Have the job done by a Ray cluster, and sum it up."""
+    from endoseg_cli.inference.cluster.job import segment_on_cluster
+    from endoseg_cli.inference.cluster.ray_engine import RayCluster
+
+    with RayCluster(engine.ray()) as cluster:
+        result = segment_on_cluster(job, console, cluster)
+    console.summed_up(len(result.outcomes) - result.before, result.before, result.failures)
+    return result
+
+
 def _job(
     inputs: Sequence[str],
     products: ProductOptions,
     model: SegmentModelOptions,
     frames: FrameOptions,
     sharing: SharingOptions,
+    engine: EngineOptions,
     console: SegmentConsole,
 ) -> SegmentJob:
     """Return what the options ask for; raises what is wrong with them."""
-    from endoseg_cli.inference.inputs.sources import find_sources
-
     share, processes = sharing.share(), sharing.processes()
     frames.span()
     # a mistyped name must not wait until torch is imported
-    find_sources(inputs, sequences=frames.fps is not None)
+    engine.check_inputs(inputs, sequences=frames.fps is not None)
     from endoseg_cli.inference.many.run import SegmentJob
 
     together = model.frames_together()
@@ -98,7 +114,7 @@ def _job(
 
     return SegmentJob(
         inputs=inputs,
-        outputs=products.outputs(),
+        outputs=engine.outputs(products.outputs()),
         overlay=products.style(),
         config=segment_config(model, frames, overwrite=products.overwrite),
         choose=choose,
@@ -111,9 +127,9 @@ def _tell(result: JobResult, outputs: OutputConfig, *, as_json: bool, quiet: boo
     """Print the results as JSON, or the paths of what was written."""
     outcomes = [outcome.to_dict() for outcome in result.outcomes]
     if as_json:
-        failures = [{"input": str(source.path), "error": error.message} for source, error in result.failures]
-        annotations = None if outputs.annotations is None else str(outputs.annotations.path)
-        table = None if outputs.records is None else str(outputs.records)
+        failures = [{"input": called(source.path), "error": error.message} for source, error in result.failures]
+        annotations = None if outputs.annotations is None else called(outputs.annotations.path)
+        table = None if outputs.records is None else called(outputs.records)
         content = {"results": outcomes, "failures": failures, "records": table, "annotations": annotations}
         typer.echo(json.dumps(content, indent=2))
     elif not quiet:
@@ -127,7 +143,7 @@ def _written(outcomes: Sequence[dict[str, Any]], outputs: OutputConfig) -> list[
     asked = (outputs.masks, outputs.overlay, outputs.mask_pictures, outputs.probabilities, outputs.frames)
     folders = [str(path) for path in asked if path is not None and path.is_dir()]
     annotations = None if outputs.annotations is None else outputs.annotations.path
-    tables = [str(path) for path in (outputs.records, annotations) if path is not None]
+    tables = [called(path) for path in (outputs.records, annotations) if path is not None]
     pictures = [file for file in files if Path(file).suffix.lower() == ".png"]
     if len(pictures) > sum(path is not None for path in asked):  # of more than one picture
         files = [file for file in files if file not in set(pictures)] + folders

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from endoseg_cli.inference.inputs.addresses import called
+
 if TYPE_CHECKING:
     from endoseg_cli.errors import EndosegError
     from endoseg_cli.inference.flow.stages import StageSeconds
@@ -106,7 +108,7 @@ class SegmentConsole:
         if not self._quiet:
             typer.echo(_summary(outcome), err=True)
         for warning in (*outcome.damage, *outcome.warnings):
-            print_warning(f"{outcome.targets.source.path}: {warning}")
+            print_warning(f"{outcome.targets.called}: {warning}")
         if self._verbose:
             typer.echo(_stage_line(outcome.frames, outcome.stages), err=True)
 
@@ -129,6 +131,15 @@ class SegmentConsole:
         """Tell that one input of several failed."""
         print_error(error.message, error.hint, error.details)
 
+    def summed_up(self, done: int, before: int, failures: Sequence[tuple[Source, EndosegError]]) -> None:
+        """Tell what became of all videos of a job that many machines did, and which ones failed and why."""
+        if not self._quiet:
+            videos = done + before + len(failures)
+            noun = "video" if videos == 1 else "videos"
+            typer.echo(f"{videos} {noun}: {done} done, {before} done before, {len(failures)} failed", err=True)
+        for source, error in failures:
+            print_warning(f"failed: {called(source.path)}: {error.message}")
+
     def kept(self, parts: Sequence[Path], frames: int) -> None:
         """Tell what an interruption left."""
         if parts:
@@ -137,7 +148,7 @@ class SegmentConsole:
     def _plain_line(self, progress: Progress, rate: float) -> str:
         about = "about " if self._unit == "frames" else ""
         total = f" of {about}{progress.total}" if progress.total else ""
-        left = f", {duration((progress.total - progress.frames) / rate)} left" if progress.total else ""
+        left = f", {duration((progress.total - progress.frames) / rate)} left" if progress.total and rate else ""
         return f"{self._name}: {progress.frames}{total} {self._unit}, {rate:.1f} {self._unit}/s{left}"
 
     def _start_bar(self) -> TaskID:
@@ -160,7 +171,7 @@ def _summary(outcome: Outcome) -> str:
     predicted = "" if outcome.predicted_frames == outcome.frames else f" {outcome.predicted_frames} of them predicted,"
     refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
-        f"{outcome.targets.source.path}: {outcome.frames} frames in {duration(outcome.seconds)} ({rate:.1f} frames/s),"
+        f"{outcome.targets.called}: {outcome.frames} frames in {duration(outcome.seconds)} ({rate:.1f} frames/s),"
         f"{predicted} lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
     )
 

@@ -152,3 +152,26 @@ def test_a_failure_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None
 def test_an_error_without_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_error("first\nsecond")
     assert capsys.readouterr().err == "error: first second\n"
+
+
+def test_a_first_video_that_fails_leaves_no_rate_and_no_time_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = SegmentConsole(quiet=False, verbose=False)
+    console.started_many(2, 2)
+    clock.now += 6
+    console.progressed(Progress(frames=0, total=200, seconds=6.0))
+    assert capsys.readouterr().err == "2 inputs: 0 of about 200 frames, 0.0 frames/s\n"
+
+
+def test_the_sum_of_a_job_names_what_failed_and_addresses_as_people_write_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failed = (Source(path=Path("s3://bucket/a.mp4"), place=Path("a")), InputError("no frames\x1b[1m", hint="none"))
+    SegmentConsole(quiet=False, verbose=False).summed_up(2, 1, [failed])
+    assert capsys.readouterr().err.splitlines() == [
+        "4 videos: 2 done, 1 done before, 1 failed",
+        r"warning: failed: s3://bucket/a.mp4: no frames\x1b[1m",
+    ]
+    SegmentConsole(quiet=True, verbose=False).summed_up(1, 0, [])
+    assert capsys.readouterr().err == ""
