@@ -27,6 +27,8 @@ TRIES = 3
 """How often a file is asked for where the network fails; what is missing or refused is asked for once."""
 WAIT_SECONDS = 1.0
 """How long the first wait between two tries is; each further one is four times as long."""
+CHUNK_BYTES = 16 << 20
+"""In what pieces a file is sent to a store: few enough of those that a store takes (10,000) for 160 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ def deliver(local: Path, place: Path) -> None:
     size = local.stat().st_size
     if is_address(place):
         with _store(called(place), "written") as (store, path):
-            store.put_file(str(local), path)  # appears when all of it has come
+            store.put_file(str(local), path, chunksize=CHUNK_BYTES)  # appears when all of it has come
             facts = store.info(path)
         if facts["size"] != size or _stated_md5(facts) not in (None, _md5_where(facts, local)):
             message = f"{called(place)} did not arrive whole: {facts['size']} bytes, sent {size}"
@@ -176,7 +178,8 @@ def _store(url: str, purpose: Purpose) -> Iterator[tuple[Any, str]]:
         message = f"{without_secrets(url)}: addresses need the package fsspec"
         raise UsageError(message, hint='pip install "endoseg-cli[ray]"') from error
     with in_words(url, purpose):
-        store, path = url_to_fs(url, use_listings_cache=False)
+        together = {"max_concurrency": 2} if url.startswith("s3:") else {}  # each chunk on its way takes memory
+        store, path = url_to_fs(url, use_listings_cache=False, **together)
         store.invalidate_cache()
         yield store, path
 
