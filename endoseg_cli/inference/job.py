@@ -14,11 +14,18 @@ from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError, explain
 from endoseg_cli.inference.flow.stages import StageSeconds
 from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
+from endoseg_cli.inference.inputs.views import check_redaction
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
 from endoseg_cli.inference.predict.choice import ModelFacts
 from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.stills import segment_picture, segment_pictures
-from endoseg_cli.inference.write.output_paths import OutputConfig, Targets, check_class_folders, plan
+from endoseg_cli.inference.write.output_paths import (
+    OutputConfig,
+    Targets,
+    check_class_folders,
+    check_no_originals,
+    plan,
+)
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink, RecordsWriter
@@ -107,6 +114,9 @@ def plan_job(
     targets = plan(sources, inputs, outputs, shard)
     if not targets:
         on_note(f"this share has no input: there are {len(sources)} in all")
+    if config.redact:
+        check_redaction(config.redact, [target.source for target in targets])
+        check_no_originals(targets)
     return targets
 
 
@@ -125,7 +135,12 @@ def style_of(
     config.refine.mode(has_network=model.has_corrective, model=model.name)
     check_class_folders(targets, model.class_names, overwrite=outputs.overwrite)
     return ProductStyle(
-        class_names=model.class_names, overlay=overlay, model=model.name, half_precision=model.half_precision
+        class_names=model.class_names,
+        overlay=overlay,
+        model=model.name,
+        half_precision=model.half_precision,
+        keep_metadata=config.keep_metadata,
+        whole_paths=config.whole_paths,
     )
 
 

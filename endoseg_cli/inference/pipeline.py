@@ -13,7 +13,7 @@ from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.flow.predicting import Passed, Predicting
 from endoseg_cli.inference.flow.stages import Stages, StageSeconds
 from endoseg_cli.inference.inputs.addresses import called
-from endoseg_cli.inference.inputs.views import ViewChoice, view_of_video
+from endoseg_cli.inference.inputs.views import ViewChoice, redaction_of_video, view_of_video
 from endoseg_cli.inference.predict.masks import MaskConfig, Segmentation, segment
 from endoseg_cli.inference.predict.predictor import Predictor, Probability
 from endoseg_cli.inference.refine.refiner import RefineConfig, RefineCounts, RefinedFrame, RefineMode, make_refiner
@@ -21,6 +21,7 @@ from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
+from endoseg_cli.pictures.redaction import OUTSIDE, RedactConfig
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame, VideoReader
 from endoseg_cli.video.reading.sequence import SequenceReader
@@ -44,6 +45,12 @@ class SegmentConfig:
     """Predict every so many frames; the frames between keep the last mask, and refinement looks past them."""
     field_of_view: ViewChoice | None = None
     """Which part of the frames the networks see; None for what the model's card says."""
+    redact: RedactConfig = field(default_factory=RedactConfig)
+    """What is blanked in every picture that is written; the networks see it all the same."""
+    keep_metadata: bool = False
+    """Copy what inputs say beside their pictures (title, date, place) into videos and copied pictures."""
+    whole_paths: bool = False
+    """Name inputs in tables by their paths as they were given."""
     overwrite: bool = False
     """Replace outputs that exist."""
 
@@ -54,6 +61,16 @@ class SegmentConfig:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise UsageError(f"--every must be at least 1, found {self.every}")
+        if self.redact.outside and self.field_of_view == "off":
+            raise UsageError(
+                f"--redact {OUTSIDE} cannot go with --field-of-view off, which takes the whole frame",
+                hint="give --field-of-view auto or X,Y,W,H",
+            )
+        if self.redact and self.keep_metadata:
+            raise UsageError(
+                "--keep-metadata cannot go with --redact: titles and dates would name what is blanked",
+                hint="leave one of them out",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +166,7 @@ def segment_video(
     reader = _open(targets, predictor.input_size, config)
     try:
         reader.crop = view_of_video(config.view(predictor), reader)
+        redaction = redaction_of_video(config.redact, config.field_of_view, reader)
         seen = reader.crop or reader.info
         refiner.smallest_share = config.mask.min_area / max(seen.width * seen.height, 1)
         products = VideoProducts(
@@ -159,6 +177,7 @@ def segment_video(
             overwrite=config.overwrite,
             audio_span=reader.span,
             annotations=annotations,
+            redaction=redaction,
         )
     except BaseException:
         reader.close()
@@ -191,7 +210,11 @@ def segment_video(
         seconds=time.perf_counter() - began,
         stages=stages.seconds,
         damage=found if reader.damage.found else (),
-        warnings=(*products.warnings, *(() if reader.damage.found else found)),
+        warnings=(
+            *products.warnings,
+            *(() if reader.damage.found else found),
+            *(() if redaction is None or not redaction.warning else (redaction.warning,)),
+        ),
         refine=refiner.mode,
         refine_counts=refiner.counts,
         field_of_view=reader.crop,

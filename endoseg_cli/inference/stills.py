@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.inference.flow.stages import Stages, StageSeconds
-from endoseg_cli.inference.inputs.views import view_of_picture
+from endoseg_cli.inference.inputs.views import redaction_of_picture, view_of_picture
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig
 from endoseg_cli.inference.predict.masks import segment
 from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
@@ -17,6 +17,7 @@ from endoseg_cli.inference.write.products import ProductStyle, write_picture_pro
 from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.redaction import Redaction
 from endoseg_cli.pictures.resize import resize_frame
 
 
@@ -27,6 +28,7 @@ class _Still:
     targets: Targets
     image: Pixels | None = None
     view: FieldOfView | None = None
+    redaction: Redaction | None = None
     small: Pixels | None = None
     probability: Probability | None = None
     error: Exception | None = None
@@ -57,6 +59,9 @@ def segment_pictures(
             try:
                 still.image = read_image(target.source.path)
                 still.view = view_of_picture(view, still.image, target.source.path)
+                still.redaction = redaction_of_picture(
+                    config.redact, config.field_of_view, still.image, target.source.path
+                )
                 seen = still.image if still.view is None else still.view.crop(still.image)
                 still.small = resize_frame(seen, predictor.input_size)
             except Exception as error:
@@ -79,7 +84,9 @@ def segment_pictures(
             segmentation = segment(still.probability, still.image.shape[:2], config.mask, still.view)
             lesion = bool(segmentation.mask.any())
             try:
-                write_picture_products(still.targets, still.image, segmentation, style, records, annotations)
+                write_picture_products(
+                    still.targets, still.image, segmentation, style, records, annotations, still.redaction
+                )
             except Exception as error:
                 still.error = error
         if still.error is not None:
@@ -95,7 +102,7 @@ def segment_pictures(
                 seconds=last - began,
                 stages=StageSeconds(),
                 damage=(),
-                warnings=(),
+                warnings=(still.redaction.warning,) if still.redaction and still.redaction.warning else (),
                 field_of_view=still.view,
                 runtime=predictor.runtime,
                 precision=predictor.half_precision or "fp32",

@@ -40,6 +40,15 @@ class FieldOfView:
         return picture[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
+def parse_box(text: str) -> FieldOfView | None:
+    """Read X,Y,W,H, whole numbers of pixels; None for anything else, and for a box without an area."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        return None
+    x, y, width, height = map(int, parts)
+    return FieldOfView(x=x, y=y, width=width, height=height) if width > 0 and height > 0 else None
+
+
 def whole_frame(height: int, width: int) -> FieldOfView:
     """Return the box of a whole frame."""
     return FieldOfView(x=0, y=0, width=width, height=height)

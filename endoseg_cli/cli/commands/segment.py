@@ -12,6 +12,7 @@ import typer
 from endoseg_cli.cli.console.lines import SegmentConsole
 from endoseg_cli.cli.options.engine import EngineOptions
 from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.privacy import PrivacyOptions
 from endoseg_cli.cli.options.segmenting import FrameOptions, ProductOptions, SegmentModelOptions, segment_config
 from endoseg_cli.cli.options.sharing import SharingOptions, in_torchrun, is_first_rank
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
@@ -34,9 +35,13 @@ def segment(
     frames: FrameOptions,
     sharing: SharingOptions,
     engine: EngineOptions,
+    privacy: PrivacyOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say more on stderr; there and in --records, name inputs by their paths."),
+    ] = False,
 ) -> None:
     """Segment lesions in videos and pictures; masks line up with the input frame for frame.
 
@@ -50,7 +55,7 @@ def segment(
     console = SegmentConsole(quiet=quiet or not talks, verbose=verbose and talks)
 
     def prepare() -> SegmentJob:
-        return _job(inputs, products, model, frames, sharing, engine, console)
+        return _job(inputs, products, model, frames, sharing, engine, privacy, console, whole_paths=verbose)
 
     def loaded(facts: ModelFacts) -> None:
         console.note(facts.sentence())
@@ -96,7 +101,10 @@ def _job(
     frames: FrameOptions,
     sharing: SharingOptions,
     engine: EngineOptions,
+    privacy: PrivacyOptions,
     console: SegmentConsole,
+    *,
+    whole_paths: bool,
 ) -> SegmentJob:
     """Return what the options ask for; raises what is wrong with them."""
     share, processes = sharing.share(), sharing.processes()
@@ -114,9 +122,9 @@ def _job(
 
     return SegmentJob(
         inputs=inputs,
-        outputs=engine.outputs(products.outputs()),
+        outputs=engine.outputs(products.outputs(privacy)),
         overlay=products.style(),
-        config=segment_config(model, frames, overwrite=products.overwrite),
+        config=segment_config(model, frames, privacy, overwrite=products.overwrite, whole_paths=whole_paths),
         choose=choose,
         shard=share,
         processes=processes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ class SegmentConsole:
 
     def started(self, source: Source) -> None:
         """Begin an input."""
-        self._name, self._unit, self._told = source.path.name, "frames", time.monotonic()
+        self._name, self._unit, self._told = self._shown(source), "frames", time.monotonic()
         if self._bar is not None and self._task is not None:
             self._bar.reset(self._task, total=None, description=self._name, rate="")
 
@@ -106,9 +107,9 @@ class SegmentConsole:
     def finished(self, outcome: Outcome) -> None:
         """Sum up an input."""
         if not self._quiet:
-            typer.echo(_summary(outcome), err=True)
+            typer.echo(f"{self._shown(outcome.targets.source)}: {_summary(outcome)}", err=True)
         for warning in (*outcome.damage, *outcome.warnings):
-            print_warning(f"{outcome.targets.called}: {warning}")
+            print_warning(f"{self._shown(outcome.targets.source)}: {warning}")
         if self._verbose:
             typer.echo(_stage_line(outcome.frames, outcome.stages), err=True)
 
@@ -120,6 +121,9 @@ class SegmentConsole:
             noun = "picture" if count == 1 else "pictures"
             speed = f"{count} {noun} in {duration(seconds)} ({rate:.1f} pictures/s)"
             typer.echo(f"{speed}, lesion in {lesions} ({share:.0f} %)", err=True)
+        warnings = Counter(warning for outcome in outcomes for warning in outcome.warnings)
+        for warning, pictures in warnings.items():
+            print_warning(f"{pictures} of {count} pictures: {warning}")
         if self._verbose and count:
             typer.echo(_stage_line(count, stages), err=True)
 
@@ -144,6 +148,10 @@ class SegmentConsole:
         """Tell what an interruption left."""
         if parts:
             print_warning(f"stopped early; {frames} frames are kept in {', '.join(str(part) for part in parts)}")
+
+    def _shown(self, source: Source) -> str:
+        """Return what to call an input where it is no error: logs are kept, and paths may name patients."""
+        return called(source.path) if self._verbose else source.name
 
     def _plain_line(self, progress: Progress, rate: float) -> str:
         about = "about " if self._unit == "frames" else ""
@@ -171,7 +179,7 @@ def _summary(outcome: Outcome) -> str:
     predicted = "" if outcome.predicted_frames == outcome.frames else f" {outcome.predicted_frames} of them predicted,"
     refined = f", {outcome.refine_counts.refined_frames} frames refined" if outcome.refine != "off" else ""
     return (
-        f"{outcome.targets.called}: {outcome.frames} frames in {duration(outcome.seconds)} ({rate:.1f} frames/s),"
+        f"{outcome.frames} frames in {duration(outcome.seconds)} ({rate:.1f} frames/s),"
         f"{predicted} lesion in {outcome.lesion_frames} ({share:.0f} %){refined}"
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from endoseg_cli.annotations.writing.names import AnnotationFormat
+from endoseg_cli.cli.options.privacy import PrivacyOptions
 from endoseg_cli.cli.options.shared import MODEL, ModelOptions
 from endoseg_cli.cli.options.words import parse_clock
 from endoseg_cli.errors import UsageError
@@ -100,9 +101,21 @@ class ProductOptions:
         bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=PRODUCTS)
     ] = False
 
-    def outputs(self) -> OutputConfig:
-        """Return which files are asked for."""
+    def outputs(self, privacy: PrivacyOptions) -> OutputConfig:
+        """Return which files are asked for; raises UsageError where none of them shows what is to be left out."""
         from endoseg_cli.inference.write.output_paths import OutputConfig
+
+        shown = any(path is not None for path in (self.overlay, self.report, self.frames_dir))
+        if privacy.redact and not shown:
+            raise UsageError(
+                "--redact is for pictures of frames, and only masks or tables are asked for",
+                hint="leave it out, or add --overlay, --report or --frames-dir",
+            )
+        if privacy.keep_metadata and not shown and self.out is None:
+            raise UsageError(
+                "--keep-metadata is for videos and copied pictures, and neither is asked for",
+                hint="leave it out, or add --out, --overlay, --report or --frames-dir",
+            )
 
         return OutputConfig(
             masks=self.out,
@@ -234,7 +247,9 @@ class FrameOptions:
         return parse_clock("--start", self.start), parse_clock("--end", self.end)
 
 
-def segment_config(model: SegmentModelOptions, frames: FrameOptions, *, overwrite: bool) -> SegmentConfig:
+def segment_config(
+    model: SegmentModelOptions, frames: FrameOptions, privacy: PrivacyOptions, *, overwrite: bool, whole_paths: bool
+) -> SegmentConfig:
     """Return how videos and pictures are segmented, all ranges checked."""
     from endoseg_cli.inference.inputs.views import parse_view
     from endoseg_cli.inference.pipeline import SegmentConfig
@@ -251,5 +266,8 @@ def segment_config(model: SegmentModelOptions, frames: FrameOptions, *, overwrit
         fps=frames.fps,
         every=frames.every,
         field_of_view=None if view is None else parse_view(view),
+        redact=privacy.redaction(),
+        keep_metadata=privacy.keep_metadata,
+        whole_paths=whole_paths,
         overwrite=overwrite,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from endoseg_cli.data.labels.layout import unlabeled_files
 from endoseg_cli.data.sets.validation_split import natural_key
@@ -28,6 +30,9 @@ class Source:
     """The pictures of a sequence, in order; empty for a file."""
     folder: Path = Path()
     """Where a sequence lies below the folder it was found in."""
+    name: str = ""
+    """What tables and messages call it: its path below the folder it was found in, and no more of that than is needed
+    to tell the inputs of a job apart."""
 
     @cached_property
     def is_picture(self) -> bool:
@@ -74,10 +79,40 @@ def find_sources(
     for text in inputs:
         for source in _joined(text, on_note) if sequences else _expand(text, on_note):
             found.setdefault(source.path.resolve(), source)
-    sources = list(found.values())
+    sources = _named(list(found.values()))
     if sequences and not any(source.pictures for source in sources):
         raise UsageError("--fps is for folders of pictures, and the inputs hold none", hint="leave it out")
     return sources
+
+
+def _named(sources: Sequence[Source]) -> list[Source]:
+    """Give every input its name; those that would have the same one get as many folders before it as tell them apart.
+
+    Paths may name patients, and tables leave the hospital: no more of them is told than must be.
+    """
+    paths = [_whole_path(source) for source in sources]
+    lengths = [len(PurePath(_short_name(source)).parts) for source in sources]
+    while True:
+        names = ["/".join(path.parts[-length:]) for path, length in zip(paths, lengths, strict=True)]
+        counts = Counter(names)
+        longer = [
+            min(length + (counts[name] > 1), len(path.parts))
+            for name, length, path in zip(names, lengths, paths, strict=True)
+        ]
+        if longer == lengths:
+            return [replace(source, name=name) for source, name in zip(sources, names, strict=True)]
+        lengths = longer
+
+
+def _short_name(source: Source) -> str:
+    if source.pictures:
+        return source.folder.as_posix() if source.folder.name else source.place.name
+    return source.place.with_name(source.path.name).as_posix()
+
+
+def _whole_path(source: Source) -> Path:
+    """Return the path from the root on, without following links, as the names of inputs are those they were given."""
+    return Path(os.path.normpath(source.path.absolute()))
 
 
 def _expand(text: str, on_note: Callable[[str], None]) -> list[Source]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from endoseg_cli.annotations.writing.regions import AnnotatedFrame, find_regions
@@ -10,8 +10,9 @@ from endoseg_cli.errors import OutputError
 from endoseg_cli.inference.predict.masks import Segmentation
 from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.inference.write.output_paths import Targets
-from endoseg_cli.part_file import whole_file
+from endoseg_cli.pictures.copies import copy_picture_file, write_picture_like
 from endoseg_cli.pictures.images import write_png
+from endoseg_cli.pictures.redaction import Redaction
 
 PNG_COMPRESSION = 1
 """zlib level: frames of endoscopy hardly shrink further at higher ones, which take several times as long."""
@@ -44,33 +45,34 @@ class Folders:
         self._made.add(folder)
 
 
-def write_frame(targets: Targets, index: int, picture: Pixels, folders: Folders) -> None:
-    """Write a video's frame (H, W, 3) as PNG into the folder of frames; of a sequence, copy its picture as it is.
+@dataclass(frozen=True, kw_only=True)
+class FrameCopies:
+    """How frames are written that others will see."""
 
-    Raises OutputError.
-    """
-    if targets.source.pictures:
-        copy_picture(targets, index, folders)
-        return
-    path = _path_in_folder(targets, index, folders)
-    write_png(path, picture, compression=PNG_COMPRESSION)
+    folders: Folders
+    """Makes their folders."""
+    keep_metadata: bool = False
+    """Copy pictures with all that they say beside their pixels."""
+    redaction: Redaction | None = None
+    """What of them is blanked."""
 
+    def write(self, targets: Targets, index: int, picture: Pixels) -> None:
+        """Write a frame (H, W, 3) of an input into the folder of frames; raises InputError or OutputError.
 
-def copy_picture(targets: Targets, index: int, folders: Folders) -> None:
-    """Copy a picture as it is into the folder of frames, unless it lies there already; raises OutputError."""
-    source = targets.source.pictures[index] if targets.source.pictures else targets.source.path
-    path = _path_in_folder(targets, index, folders)
-    if path.exists() and path.samefile(source):
-        return
-    try:
-        with source.open("rb") as original, whole_file(path, durable=False) as file:
-            shutil.copyfileobj(original, file)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
-
-
-def _path_in_folder(targets: Targets, index: int, folders: Folders) -> Path:
-    assert targets.frames is not None, "frames are wanted"
-    path = targets.frames / targets.frame_name(index)
-    folders.make(path.parent)
-    return path
+        A frame of a video becomes a PNG; a picture is copied, unless it lies there already, or, where something is
+        blanked, written anew in its format.
+        """
+        assert targets.frames is not None, "frames are wanted"
+        path = targets.frames / targets.frame_name(index)
+        self.folders.make(path.parent)
+        is_picture = targets.source.is_picture or bool(targets.source.pictures)
+        if self.redaction is not None:
+            picture = self.redaction.blanked(picture)
+        if not is_picture:
+            write_png(path, picture, compression=PNG_COMPRESSION)
+        elif self.redaction is not None:
+            write_picture_like(path, picture)
+        else:
+            source = targets.source.pictures[index] if targets.source.pictures else targets.source.path
+            if not (path.exists() and path.samefile(source)):
+                copy_picture_file(source, path, keep_metadata=self.keep_metadata)

@@ -339,6 +339,20 @@ def check_class_folders(targets: Sequence[Targets], class_names: Sequence[str], 
                     _check_no_pictures(place / name, overwrite)
 
 
+def check_no_originals(targets: Sequence[Targets]) -> None:
+    """Raise OutputError if the folder of frames holds an input's own pictures, which would stay there unblanked."""
+    for target in targets:
+        if target.frames is None or not (target.source.is_picture or target.source.pictures):
+            continue
+        for index, picture in enumerate(target.source.pictures or (target.source.path,)):
+            copy = target.frames / target.frame_name(index)
+            if copy.exists() and copy.samefile(picture):
+                raise OutputError(
+                    f"--redact blanks copies, but --frames-dir {target.frames} holds the pictures themselves",
+                    hint="name another folder",
+                )
+
+
 def _check_no_pictures(folder: Path, overwrite: bool) -> None:
     if folder.is_dir() and not overwrite and any(folder.glob("*.png")):
         raise OutputError(f"the folder holds pictures already: {folder}", hint="add --overwrite, or choose another")

@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
+from endoseg_cli.inference.inputs.addresses import called
+from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.predict.masks import Segmentation
 from endoseg_cli.inference.predict.predictor import Pixels
-from endoseg_cli.inference.write.frame_pictures import Folders, annotated_frame, copy_picture, write_frame
+from endoseg_cli.inference.write.frame_pictures import Folders, FrameCopies, annotated_frame
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.overlay import OverlayConfig, tint_planes, tint_rgb
 from endoseg_cli.inference.write.records import FrameRecord, RecordsSink, frame_records
 from endoseg_cli.pages.segmented import SegmentedPage
 from endoseg_cli.pages.timeline import FrameFacts
 from endoseg_cli.pictures.images import write_png
+from endoseg_cli.pictures.redaction import Redaction
+from endoseg_cli.video.geometry.blanking import BlankPart
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame
 from endoseg_cli.video.writing.writer import MaskWriter, OverlayWriter
@@ -41,6 +45,14 @@ class ProductStyle:
     """The model's name, as pages show it."""
     half_precision: str = ""
     """bf16 or fp16 where the networks compute in it, for the table; else empty."""
+    keep_metadata: bool = False
+    """Copy what inputs say beside their pictures (title, date, place)."""
+    whole_paths: bool = False
+    """Name inputs in tables by their paths as they were given, not by the least that tells them apart."""
+
+    def shown(self, source: Source) -> str:
+        """Return what tables call an input."""
+        return called(source.path) if self.whole_paths else source.name
 
 
 class VideoProducts:
@@ -60,11 +72,18 @@ class VideoProducts:
         overwrite: bool,
         audio_span: tuple[float | None, float | None] = (None, None),
         annotations: AnnotationWriter | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
+        """`redaction` is what is blanked in every picture of the video; its sound, which may name people, is left out.
+
+        `audio_span` and the rest are as in `OverlayWriter`.
+        """
         self._targets, self._info, self._style, self._records = targets, info, style, records
         self._annotations = annotations
         self._pictures = 0
         self._folders = Folders()
+        self._blank = None if redaction is None else BlankPart(redaction.hidden, info.rotation)
+        self._copies = FrameCopies(folders=self._folders, keep_metadata=style.keep_metadata, redaction=redaction)
         self.frames = 0
         """Frames written so far."""
         self.predicted_frames = 0
@@ -75,10 +94,24 @@ class VideoProducts:
         self._page: SegmentedPage | None = None
         try:
             if targets.masks is not None:
-                self._masks = MaskWriter(targets.masks, info, overwrite=overwrite, origin_pts=info.first_pts)
+                self._masks = MaskWriter(
+                    targets.masks,
+                    info,
+                    overwrite=overwrite,
+                    origin_pts=info.first_pts,
+                    keep_metadata=style.keep_metadata,
+                )
             for path in targets.overlays:
                 self._overlays.append(
-                    OverlayWriter(path, info, overwrite=overwrite, audio_span=audio_span, origin_pts=info.first_pts)
+                    OverlayWriter(
+                        path,
+                        info,
+                        overwrite=overwrite,
+                        audio=redaction is None,
+                        audio_span=audio_span,
+                        origin_pts=info.first_pts,
+                        keep_metadata=style.keep_metadata,
+                    )
                 )
         except BaseException:
             self.abort()
@@ -94,6 +127,8 @@ class VideoProducts:
         if self._overlays:
             assert frame.planes is not None, "the reader keeps planes when an overlay is wanted"
             planes = tint_planes(frame.planes, segmentation.mask, self._info.rotation, self._style.overlay)
+            if self._blank is not None:
+                self._blank.blank(planes)
             for overlay in self._overlays:
                 overlay.write(planes, frame.pts, frame.duration)
         if predicted:
@@ -156,7 +191,7 @@ class VideoProducts:
             )
         if self._targets.frames is not None:
             assert frame.picture is not None, "the reader keeps pictures when frames are wanted"
-            write_frame(self._targets, frame.index, frame.picture, self._folders)
+            self._copies.write(self._targets, frame.index, frame.picture)
         if self._annotations is not None:
             self._annotations.write(annotated_frame(self._targets, frame.index, segmentation))
         if self._records is not None or self._page is not None:
@@ -166,7 +201,7 @@ class VideoProducts:
                 frame_records(
                     segmentation,
                     self._style.class_names,
-                    source=str(self._targets.source.path),
+                    source=self._style.shown(self._targets.source),
                     frame=frame.index,
                     time=frame.time,
                     flags=" ".join(filter(None, ("damaged" if frame.damaged else "", self._style.half_precision))),
@@ -202,23 +237,26 @@ def write_picture_products(
     style: ProductStyle,
     records: RecordsSink | None,
     annotations: AnnotationWriter | None = None,
+    redaction: Redaction | None = None,
 ) -> None:
-    """Write the products of one picture (H, W, 3)."""
+    """Write the products of one picture (H, W, 3), parts of it blanked where it is shown itself."""
     folders = Folders()
     if targets.masks is not None:
         _write(targets.masks, segmentation.any_class, folders)
     if targets.overlay is not None:
-        _write(targets.overlay, tint_rgb(image, segmentation.mask, style.overlay), folders)
+        marked = tint_rgb(image, segmentation.mask, style.overlay)
+        _write(targets.overlay, marked if redaction is None else redaction.blanked(marked), folders)
     if targets.mask_pictures is not None:
         write_masks(targets.mask_pictures, segmentation, style.class_names, folders)
     if targets.probabilities is not None:
         write_probabilities(targets.probabilities, segmentation, style.class_names, folders)
     if targets.frames is not None:
-        copy_picture(targets, 0, folders)
+        copies = FrameCopies(folders=folders, keep_metadata=style.keep_metadata, redaction=redaction)
+        copies.write(targets, 0, image)
     if annotations is not None:
         annotations.write(annotated_frame(targets, 0, segmentation))
     if records is not None:
-        source = str(targets.source.path)
+        source = style.shown(targets.source)
         records.write(
             frame_records(
                 segmentation, style.class_names, source=source, frame=0, time=None, flags=style.half_precision

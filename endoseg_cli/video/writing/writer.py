@@ -18,6 +18,7 @@ from endoseg_cli.video.geometry.rotation import Pixels, stored
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.writing.audio import AudioCopy
 from endoseg_cli.video.writing.encoder import EncoderSettings, add_video_stream, open_output
+from endoseg_cli.video.writing.tags import Tags, read_tags
 from endoseg_cli.video.writing.target import check_target, container_for
 
 _BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, and chroma without colour
@@ -32,7 +33,14 @@ class _VideoWriter(FinishOrAbort):
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, settings: EncoderSettings, *, overwrite: bool, origin_pts: int
+        self,
+        path: Path,
+        info: VideoInfo,
+        settings: EncoderSettings,
+        *,
+        overwrite: bool,
+        origin_pts: int,
+        keep_metadata: bool,
     ) -> None:
         check_target(path, source=info.path, overwrite=overwrite)
         self.path = path
@@ -53,6 +61,8 @@ class _VideoWriter(FinishOrAbort):
             with self._errors():
                 self._output = open_output(self.part, container_for(path), info.time_base)
                 self._stream = add_video_stream(self._output, settings, info)
+            self._tags = read_tags(info.path) if keep_metadata else Tags()
+            self._tags.tell(self._output, self._stream)
         except BaseException:
             self._claim.release()
             self.part.unlink(missing_ok=True)
@@ -152,17 +162,26 @@ class MaskWriter(_VideoWriter):
     """
 
     def __init__(
-        self, path: str | Path, info: VideoInfo, *, overwrite: bool = False, threads: int = 0, origin_pts: int = 0
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool = False,
+        threads: int = 0,
+        origin_pts: int = 0,
+        keep_metadata: bool = False,
     ) -> None:
         """Open `path` for the masks of a video.
 
-        `origin_pts` is subtracted from every timestamp. Raises UsageError for a file ending that is not allowed and
-        OutputError if nothing can be written there.
+        `origin_pts` is subtracted from every timestamp; `keep_metadata` copies the input's tags. Raises
+        UsageError for a file ending that is not allowed and OutputError if nothing can be written there.
         """
         target = Path(path)
         lossless = container_for(target) == "matroska"
         settings = _lossless_mask(info, threads) if lossless else _h264_mask(info, threads)
-        super().__init__(target, info, settings, overwrite=overwrite, origin_pts=origin_pts)
+        super().__init__(
+            target, info, settings, overwrite=overwrite, origin_pts=origin_pts, keep_metadata=keep_metadata
+        )
         if lossless and info.sample_aspect_ratio not in (None, 1):
             self.warnings.append(f"the mask has square pixels, the input's are {info.sample_aspect_ratio} wide")
 
@@ -198,12 +217,14 @@ class OverlayWriter(_VideoWriter):
         audio_span: tuple[float | None, float | None] = (None, None),
         threads: int = 0,
         origin_pts: int = 0,
+        keep_metadata: bool = False,
     ) -> None:
         """Open `path` for the overlay of a video.
 
         `crf` is x264's quality, 0 (best) to 51; `audio_span` is the first and last second of sound to copy, on the
-        input's clock (None for all; see `VideoReader.span`); `origin_pts` is subtracted from every timestamp. Raises
-        UsageError for a file ending that is not allowed and OutputError if nothing can be written there.
+        input's clock (None for all; see `VideoReader.span`); `origin_pts` is subtracted from every timestamp;
+        `keep_metadata` copies the input's tags, which otherwise are left out. Raises UsageError for a file ending that
+        is not allowed and OutputError if nothing can be written there.
         """
         super().__init__(
             Path(path),
@@ -211,10 +232,12 @@ class OverlayWriter(_VideoWriter):
             _h264_overlay(info, crf, preset, threads),
             overwrite=overwrite,
             origin_pts=origin_pts,
+            keep_metadata=keep_metadata,
         )
         if audio and info.has_audio:
             try:
                 self._audio = AudioCopy(info, self._output, span=audio_span)
+                self._tags.tell_sound(self._output)
             except BaseException:
                 self.abort()
                 raise

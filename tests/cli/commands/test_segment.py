@@ -43,7 +43,7 @@ def test_all_products_of_a_video(endoseg: Endoseg, clip: Path, lesion_everywhere
     options = [text for pair in zip(flags, products, strict=True) for text in pair]
     run = endoseg("segment", clip, *options, "--weights", lesion_everywhere)
     assert run.code == 0 and run.stdout.splitlines() == [str(path) for path in products]
-    assert f"{clip}: 6 frames" in run.stderr and "lesion in 6 (100 %)" in run.stderr
+    assert run.stderr.startswith("in.mp4: 6 frames") and "lesion in 6 (100 %)" in run.stderr
     assert names(out) == sorted(path.name for path in products)
     for video in products[:2]:
         assert ticks_in_seconds(video) == pytest.approx(since_the_first(clip), abs=1e-9)
@@ -175,7 +175,7 @@ def test_damage_in_the_middle_is_told_and_the_rest_is_kept(
     out = path.parent
     run = endoseg("segment", path, "--out", out / "m.mp4", "--records", out / "t.csv", "--weights", lesion_nowhere)
     frames = len(decode(out / "m.mp4")[0])
-    assert run.code == 7 and frames >= 20 and f"warning: {path}: " in run.stderr
+    assert run.code == 7 and frames >= 20 and "warning: in.ts: " in run.stderr
     rows = list(csv.DictReader((out / "t.csv").read_text().splitlines()))
     assert len(rows) == frames and {row["flags"] for row in rows} == {"", "damaged"}
 

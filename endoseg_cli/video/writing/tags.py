@@ -1,0 +1,67 @@
+"""What a video says beside its pictures (title, date, place, language): copied only where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from av.container import OutputContainer
+from av.stream import Stream
+
+from endoseg_cli.video.reading.source import open_video
+
+_OF_THE_FILE = {
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "handler_name", "vendor_id"),
+    *("timecode", "bps", "number_of_frames", "number_of_bytes", "rotate"),
+}
+"""Tags that describe the file which they stand in, and would be wrong in another."""
+_OF_A_STREAM = {"language", "title", "name", "creation_time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tags:
+    """The tags of a video that are copied; empty for none."""
+
+    container: Mapping[str, str] = field(default_factory=dict)
+    """Those of the whole file."""
+    picture: Mapping[str, str] = field(default_factory=dict)
+    """Those of its pictures."""
+    sound: tuple[Mapping[str, str], ...] = ()
+    """Those of each of its sounds, in order."""
+
+    def tell(self, output: OutputContainer, stream: Stream) -> None:
+        """Give them to an output, before its header is written; it takes those that its format knows."""
+        output.metadata.update(self.container)
+        stream.metadata.update(self.picture)
+
+    def tell_sound(self, output: OutputContainer) -> None:
+        """Give those of the sounds to the sounds of an output, where it took as many."""
+        if len(output.streams.audio) == len(self.sound):
+            for stream, tags in zip(output.streams.audio, self.sound, strict=True):
+                stream.metadata.update(tags)
+
+
+def read_tags(path: Path) -> Tags:
+    """Return the tags of a video; of what can be read once only, such as a pipe, or of pictures, none."""
+    if not path.is_file():
+        return Tags()
+    container, stream = open_video(path)
+    with container:
+        return Tags(
+            container={name: text for name, text in container.metadata.items() if _is_kept(name)},
+            picture=_of_stream(stream),
+            sound=tuple(_of_stream(stream) for stream in container.streams.audio),
+        )
+
+
+def _is_kept(name: str) -> bool:
+    return name.lower() not in _OF_THE_FILE and not name.startswith("_STATISTICS")
+
+
+def _of_stream(stream: Stream) -> dict[str, str]:
+    """Return a stream's own tags; its title is called name in MP4, which writes it as title all the same."""
+    kept = {name.lower(): text for name, text in stream.metadata.items() if name.lower() in _OF_A_STREAM}
+    if "name" in kept:
+        kept["title"] = kept.pop("name")
+    return kept
