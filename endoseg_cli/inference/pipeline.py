@@ -21,7 +21,7 @@ from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
-from endoseg_cli.pictures.redaction import OUTSIDE, RedactConfig
+from endoseg_cli.pictures.redaction import NOTHING, OUTSIDE, RedactConfig, contradiction
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame, VideoReader
 from endoseg_cli.video.reading.sequence import SequenceReader
@@ -45,7 +45,7 @@ class SegmentConfig:
     """Predict every so many frames; the frames between keep the last mask, and refinement looks past them."""
     field_of_view: ViewChoice | None = None
     """Which part of the frames the networks see; None for what the model's card says."""
-    redact: RedactConfig = field(default_factory=RedactConfig)
+    redact: RedactConfig = NOTHING
     """What is blanked in every picture that is written; the networks see it all the same."""
     keep_metadata: bool = False
     """Copy what inputs say beside their pictures (title, date, place) into videos and copied pictures."""
@@ -67,10 +67,7 @@ class SegmentConfig:
                 hint="give --field-of-view auto or X,Y,W,H",
             )
         if self.redact and self.keep_metadata:
-            raise UsageError(
-                "--keep-metadata cannot go with --redact: titles and dates would name what is blanked",
-                hint="leave one of them out",
-            )
+            raise contradiction()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,12 +98,16 @@ class ClipPage(FinishOrAbort):
             self._size = SHOWN_HEIGHT, 2 * max(round(shown / 2), 1)
             self._writer = PictureWriter(beside(self._path), self._size, overwrite=self._overwrite)
         height, width = self._size
-        picture = np.asarray(cv2.resize(frame.picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        source = frame.picture if frame.hidden is None else np.where(frame.hidden[..., None], 0, frame.picture)
+        picture = np.asarray(cv2.resize(source, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         for outlined, colour in ((frame.truth, TRUTH_COLOUR), (mask, PREDICTION_COLOUR)):
             if outlined is not None and outlined.any():
                 large = cv2.resize(outlined.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
                 contours, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
                 cv2.drawContours(picture, contours, -1, colour, 2, cv2.LINE_AA)
+        if frame.hidden is not None:
+            hidden = cv2.resize(frame.hidden.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+            picture[hidden > 0] = 0
         return picture
 
 

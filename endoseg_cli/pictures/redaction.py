@@ -85,6 +85,10 @@ class RedactConfig:
         return self.of_picture(image, path).blanked(image) if self else image
 
 
+NOTHING = RedactConfig()
+"""Blanks nothing."""
+
+
 def parse_redact(texts: Sequence[str]) -> RedactConfig:
     """Read outside-field-of-view and X,Y,W,H, any number of them; raises UsageError for anything else."""
     boxes = []
@@ -98,3 +102,11 @@ def parse_redact(texts: Sequence[str]) -> RedactConfig:
             )
         boxes.append(box)
     return RedactConfig(boxes=tuple(boxes), outside=OUTSIDE in texts)
+
+
+def contradiction() -> UsageError:
+    """Return the error for blanked pictures whose files still tell who is on them."""
+    return UsageError(
+        "--keep-metadata cannot go with --redact: titles and dates would tell what is blanked",
+        hint="leave one of them out",
+    )

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.privacy import RedactOptions
 from endoseg_cli.cli.options.training import DataOptions
-from endoseg_cli.errors import InputError
+from endoseg_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from endoseg_cli.data.sets.check import DataReport
@@ -30,6 +31,7 @@ SHOWN_SIZES = 3
 @grouped
 def check(
     data: DataOptions,
+    privacy: RedactOptions,
     seed: Annotated[int, typer.Option("--seed", help="Seed that --val-fraction draws patients with.")] = 0,
     contact_sheet: Annotated[
         Path | None, typer.Option("--contact-sheet", help="Write a PNG with frames and outlined masks to this file.")
@@ -42,12 +44,16 @@ def check(
     """
     from endoseg_cli.data.sets.check import check_sources
 
+    redact = privacy.redaction()
+    if redact and contact_sheet is None:
+        raise UsageError("--redact belongs to --contact-sheet, which is not given", hint="leave it out")
     messages = Console(stderr=True)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = check_sources(
             data.sources(seed),
             contact_sheet=contact_sheet,
+            redact=redact,
             on_video=lambda video: messages.print(Text(f"decoding {video}"), soft_wrap=True),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -16,6 +16,7 @@ from endoseg_cli.cli.commands.evaluate_video import PageOptions, evaluate_video
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, VideoOptions, VideoPaths
 from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.privacy import RedactOptions
 from endoseg_cli.cli.options.shared import ModelOptions
 from endoseg_cli.errors import UsageError
 from endoseg_cli.part_file import write_whole
@@ -28,11 +29,17 @@ if TYPE_CHECKING:
     from endoseg_cli.evaluation.frames.scoring import Evaluation, EvaluationConfig, Predict
     from endoseg_cli.evaluation.report.provenance import Provenance
     from endoseg_cli.inference.predict.predictor import Predictor
+    from endoseg_cli.pictures.redaction import RedactConfig
 
 
 @grouped
 def evaluate(
-    scored: ScoredOptions, model: ModelOptions, report: ReportOptions, clips: VideoPaths, over_time: VideoOptions
+    scored: ScoredOptions,
+    model: ModelOptions,
+    report: ReportOptions,
+    privacy: RedactOptions,
+    clips: VideoPaths,
+    over_time: VideoOptions,
 ) -> None:
     """Score a model on frames with known masks: pixels, frames, folders, lesion sizes, thresholds, calibration.
 
@@ -42,15 +49,23 @@ def evaluate(
     """
     if over_time.still_clips is not None and not clips.stills:
         raise UsageError("--still-clips belongs to --stills, found none", hint="add --stills PATH")
+    redact = privacy.redaction()
+    if redact and report.report is None:
+        raise UsageError("--redact belongs to --report, which is not given", hint="leave it out")
     if clips.video or clips.stills:
-        _evaluate_clips(scored, model, report, clips, over_time)
+        _evaluate_clips(scored, model, report, redact, clips, over_time)
         return
     over_time.refuse_without_video()
-    _evaluate_frames(scored, model, report)
+    _evaluate_frames(scored, model, report, redact)
 
 
 def _evaluate_clips(
-    scored: ScoredOptions, model: ModelOptions, report: ReportOptions, clips: VideoPaths, over_time: VideoOptions
+    scored: ScoredOptions,
+    model: ModelOptions,
+    report: ReportOptions,
+    redact: RedactConfig,
+    clips: VideoPaths,
+    over_time: VideoOptions,
 ) -> None:
     _refuse_with_video({"--labeled": scored.labeled, "--split": scored.split, "--root": scored.root})
     if clips.stills and report.report is not None:
@@ -65,22 +80,29 @@ def _evaluate_clips(
         threshold=model.threshold,
         per_frame=report.per_frame,
         as_json=report.as_json,
-        pages=None if report.report is None else PageOptions(place=report.report, overwrite=report.overwrite),
+        pages=None
+        if report.report is None
+        else PageOptions(place=report.report, overwrite=report.overwrite, redact=redact),
     )
 
 
-def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportOptions) -> None:
+def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportOptions, redact: RedactConfig) -> None:
+    from endoseg_cli.data.clips.redaction import check_boxes
     from endoseg_cli.evaluation.frames.breakdown import SizeBounds
     from endoseg_cli.evaluation.frames.scoring import EvaluationConfig
 
     bounds = SizeBounds(small_below=report.size_bounds[0], large_above=report.size_bounds[1])
-    config = EvaluationConfig(threshold=model.threshold, batch_size=report.batch_size, size_bounds=bounds)
+    config = EvaluationConfig(
+        threshold=model.threshold, batch_size=report.batch_size, size_bounds=bounds, redact=redact
+    )
     _check_outputs({"--per-frame": report.per_frame, "--report": report.report}, report)
     records = _records(scored)
+    if redact:
+        check_boxes(redact, (), [record.image for record in records])
     source = model.find()
     predictor = model.load(source, precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluation = _evaluate(records, _as_predict(predictor), config)
-    provenance = _provenance(records, scored, model, predictor, source)
+    provenance = _provenance(records, scored, model, predictor, source, whole_paths=report.verbose)
     # Printed first: should a file not be writable, the numbers are not lost.
     _print(evaluation, provenance, as_json=report.as_json)
     _write(evaluation, provenance, report.per_frame, report.report)
@@ -126,21 +148,33 @@ def _records(scored: ScoredOptions) -> Sequence[LabeledRecord]:
 
 
 def _provenance(
-    records: Sequence[LabeledRecord], scored: ScoredOptions, model: ModelOptions, predictor: Predictor, weights: Path
+    records: Sequence[LabeledRecord],
+    scored: ScoredOptions,
+    model: ModelOptions,
+    predictor: Predictor,
+    weights: Path,
+    *,
+    whole_paths: bool,
 ) -> Provenance:
     from endoseg_cli import __version__
     from endoseg_cli.evaluation.report.provenance import Provenance, digest_file, digest_records
+    from endoseg_cli.networks.files.models import MODEL_OF_A_RUN
 
     folder = scored.labeled or scored.root or (scored.split and scored.split.parent)
+    assert folder is not None, "frames are named by a folder, a file or a split file"
+
+    def shown(path: Path, parts: int = 1) -> str:
+        return str(path) if whole_paths else "/".join(path.absolute().parts[-parts:])
+
     return Provenance(
         endoseg_version=__version__,
-        weights=str(weights),
+        weights=shown(weights, 2 if weights.name == MODEL_OF_A_RUN else 1),
         weights_sha256=digest_file(weights),
         model_card=asdict(predictor.card),
         network=predictor.network,
         device=str(predictor.device),
-        labeled=str(folder),
-        split=f"val list of {scored.split}" if scored.split else "all frames",
+        labeled=shown(folder),
+        split=f"val list of {shown(scored.split)}" if scored.split else "all frames",
         data_sha256=digest_records(records),
         presence=predictor.presence,
         tta=model.tta,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from endoseg_cli.evaluation.video.scoring import ClipScorer
     from endoseg_cli.inference.predict.predictor import Predictor
     from endoseg_cli.inference.refine.refiner import RefinedFrame, RefineMode, Refiner
+    from endoseg_cli.pictures.redaction import RedactConfig
 
 STILL_CLIPS = 40
 """Clips made of stills, if nobody says how many."""
@@ -41,6 +42,8 @@ class PageOptions:
     """The page of the one video, or a folder."""
     overwrite: bool
     """Replace pages that exist."""
+    redact: RedactConfig
+    """What of their pictures is blanked."""
 
 
 def evaluate_video(
@@ -60,11 +63,15 @@ def evaluate_video(
     from endoseg_cli.evaluation.video.spoil import Spoiler
     from endoseg_cli.inference.predict.masks import MaskConfig
     from endoseg_cli.pages.clips import ClipPage
+    from endoseg_cli.pictures.redaction import RedactConfig
 
     MaskConfig(threshold=threshold)  # refuses thresholds that are none
     crop = predictor.card.field_of_view == "auto"
     videos = [clip for path in paths.video or () for clip in find_clips(path)]
-    clips = _clips(videos, paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop)
+    redact = RedactConfig() if pages is None else pages.redact
+    if redact:
+        _check_boxes(redact, videos)
+    clips = _clips(videos, paths, predictor.input_size, options.still_clips or STILL_CLIPS, crop=crop, redact=redact)
     places = None if pages is None else _pages(videos, paths, pages)
     methods = _methods(predictor, options, threshold)
     scorer = ClipScorer(_as_predict(predictor), methods, threshold=threshold)
@@ -97,15 +104,31 @@ def evaluate_video(
 
 
 def _clips(
-    found: Sequence[Clip], paths: VideoPaths, size: tuple[int, int], still_clips: int, *, crop: bool
+    found: Sequence[Clip],
+    paths: VideoPaths,
+    size: tuple[int, int],
+    still_clips: int,
+    *,
+    crop: bool,
+    redact: RedactConfig,
 ) -> Iterator[tuple[str, Iterable[ClipFrame]]]:
     """Return the names and frames of all clips; what can be found wrong before reading them is raised at once."""
     from endoseg_cli.data.clips.scored_clips import clips_of_stills, read_clip
     from endoseg_cli.data.labels.layout import find_labeled
 
     records = [record for path in paths.stills or () for record in find_labeled(path)]
-    videos = ((clip.name, read_clip(clip, size, crop=crop)) for clip in found)
+    videos = ((clip.name, read_clip(clip, size, crop=crop, redact=redact)) for clip in found)
     return chain(videos, clips_of_stills(records, still_clips, size, crop=crop) if records else ())
+
+
+def _check_boxes(redact: RedactConfig, clips: Sequence[Clip]) -> None:
+    from endoseg_cli.data.clips.redaction import check_boxes
+
+    for clip in clips:
+        if isinstance(clip.frames, Path):
+            check_boxes(redact, [clip.frames], ())
+        else:
+            check_boxes(redact, (), clip.frames)
 
 
 def _pages(clips: Sequence[Clip], paths: VideoPaths, pages: PageOptions) -> list[Path]:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from endoseg_cli.cli.console.lines import print_warning
+from endoseg_cli.cli.options.groups import grouped
+from endoseg_cli.cli.options.privacy import PrivacyOptions
 from endoseg_cli.cli.options.shared import device_option, weights_option
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
     from endoseg_cli.inference.suggest.suggesting import Suggestions
 
 
+@grouped
 def suggest(
     unlabeled: Annotated[
         list[Path],
         typer.Option("--unlabeled", help="Folder of frames, video, or folder of videos. May be given more than once."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the frames and their masks.")],
+    privacy: PrivacyOptions,
     weights: Annotated[str | None, weights_option()] = None,
     count: Annotated[int, typer.Option("--count", help="How many frames to suggest.")] = 50,
     labeled: Annotated[
@@ -37,6 +41,9 @@ def suggest(
         float, typer.Option("--threshold", help="Lesion is where the probability is above, in the masks to correct.")
     ] = 0.5,
     device: Annotated[str, device_option()] = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name files in suggestions.csv by their whole paths.")
+    ] = False,
 ) -> None:
     """Pick unlabelled frames that the model is unsure of and that stand for many others, with masks to correct.
 
@@ -58,6 +65,9 @@ def suggest(
         labeled=tuple(labeled or ()),
         frames_per_second=frames_per_second,
         mask=MaskConfig(threshold=threshold),
+        redact=privacy.redaction(),
+        keep_metadata=privacy.keep_metadata,
+        whole_paths=verbose,
     )
 
     def load() -> FrameScorer:
@@ -87,5 +97,7 @@ def _tell(found: Suggestions, count: int) -> None:
         print_warning(f"there are {len(found.chosen)} frames that can be labelled, {count} were asked for")
     if any(one.disagreement is None for one in found.chosen):
         print_warning("the model has one network: frames are chosen by its uncertainty alone, without disagreement")
+    for warning in found.warnings:
+        print_warning(warning)
     for failure in found.failures:
         print_warning(failure.message)

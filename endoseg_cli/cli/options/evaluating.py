@@ -132,3 +132,6 @@ class ReportOptions:
     ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name the model's file and the frames by their whole paths.")
+    ] = False

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.data.clips.redaction import hidden_in_video, shrunk
 from endoseg_cli.data.clips.training_clips import ClipShape, cropped, find_in_pictures, still_clips
 from endoseg_cli.data.labels.folder_names import place
 from endoseg_cli.data.labels.layout import MASK_VIDEO_ENDINGS, LabeledRecord, find_labeled, is_mask_video, scan_labeled
@@ -20,6 +21,7 @@ from endoseg_cli.data.sets.validation_split import natural_key
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.images import is_image, is_video, read_image, read_mask
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
 from endoseg_cli.video.reading.reader import VideoReader
 
@@ -56,6 +58,8 @@ class ClipFrame:
     """(h, w); None where it is not known."""
     aspect: float | None = None
     """Width over height before both were resized; None where it is not known."""
+    hidden: NDArray[np.bool_] | None = None
+    """(h, w), True where the picture must not be shown; None if all of it may be."""
 
 
 def find_clips(path: Path) -> list[Clip]:
@@ -80,30 +84,40 @@ def find_clips(path: Path) -> list[Clip]:
     return _labeled(path) if has_masks else _unlabeled(path, pictures)
 
 
-def read_clip(clip: Clip, size: tuple[int, int], *, crop: bool = False) -> Iterator[ClipFrame]:
+def read_clip(
+    clip: Clip, size: tuple[int, int], *, crop: bool = False, redact: RedactConfig = NOTHING
+) -> Iterator[ClipFrame]:
     """Yield the frames of a clip, one by one, pictures and masks at `size` = (height, width).
 
-    With `crop`, both are cut to the endoscope's picture first, found once for the clip.
-    Raises InputError if a file cannot be read, or if there are more or fewer masks than frames.
+    With `crop`, both are cut to the endoscope's picture first, found once for the clip. `redact` says what of the
+    pictures must not be shown; they hold it all the same. Raises UsageError for a box of it that leaves a frame, and
+    InputError if a file cannot be read, or if there are more or fewer masks than frames.
     """
     if isinstance(clip.frames, Path):
         with VideoReader(clip.frames, rgb_size=size) as reader:
             reader.crop = reader.find_field_of_view() if crop else None
             pairs = zip_longest(reader, _masks(clip, size, reader.crop))
             aspect = _aspect(reader)
+            hidden = hidden_in_video(reader, redact, size)
             for frame, truth in pairs:
                 if frame is None or (truth is None and clip.masks is not None):
                     found = "fewer masks than frames" if truth is None else "more masks than frames"
                     raise InputError(f"expected a mask for each frame of {clip.frames}, found {found}", hint=_HINT)
-                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth, aspect=aspect)
+                yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth, aspect=aspect, hidden=hidden)
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
-    box = find_in_pictures(clip.frames) if crop else None
+    view = find_in_pictures(clip.frames) if crop or redact.outside else None
+    box = view if crop else None
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
         truth = None if mask is None else resize_mask(cropped(read_label(file, mask), box), size)
-        whole = cropped(read_image(file), box)
+        image = read_image(file)
+        whole = cropped(image, box)
+        hidden = None
+        if redact:
+            hidden = shrunk(cropped(redact.of((image.shape[0], image.shape[1]), view, file).hidden, box), size)
         picture, aspect = resize_frame(whole, size), whole.shape[1] / whole.shape[0]
-        yield ClipFrame(picture=picture, time=index / PICTURES_PER_SECOND, truth=truth, aspect=aspect)
+        time = index / PICTURES_PER_SECOND
+        yield ClipFrame(picture=picture, time=time, truth=truth, aspect=aspect, hidden=hidden)
 
 
 def clips_of_stills(

@@ -16,6 +16,7 @@ from endoseg_cli.data.sets.contact_sheet import write_contact_sheet
 from endoseg_cli.data.sets.frame_facts import FrameFacts, SetFacts, inspect_labeled, inspect_unlabeled, summarise
 from endoseg_cli.data.sets.leaks import same_files, same_pictures, similar_pictures
 from endoseg_cli.data.sets.sources import SourcesConfig, gather_sources, lacks_for_training
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 
 CHEAP_SAMPLE = 32
 """How many frames of each set a cheap check reads."""
@@ -111,12 +112,13 @@ def check_sources(
     config: SourcesConfig,
     *,
     contact_sheet: Path | None = None,
+    redact: RedactConfig = NOTHING,
     on_video: Callable[[Path], None] | None = None,
     on_progress: Progress | None = None,
 ) -> DataReport:
     """Find the data that `config` names, read all of it, and write a contact sheet if a path is given for one.
 
-    Raises what `gather_sources` raises, and OutputError.
+    `redact` is what is blanked on it. Raises what `gather_sources` and `write_contact_sheet` raise.
     """
     sources = gather_sources(config, on_video)
     lacks = lacks_for_training(sources)
@@ -130,7 +132,7 @@ def check_sources(
         on_progress=on_progress,
     )
     if contact_sheet is not None:
-        write_contact_sheet(contact_sheet, sources.labeled, sources.unlabeled, sources.val)
+        write_contact_sheet(contact_sheet, sources.labeled, sources.unlabeled, sources.val, redact=redact)
     return report
 
 

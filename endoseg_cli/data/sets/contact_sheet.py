@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.labels.mask_reader import read_label
 from endoseg_cli.errors import EndosegError
 from endoseg_cli.pictures.images import read_image, write_png
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 
 COLUMNS = 6
 TILE = (180, 240)
@@ -34,36 +36,40 @@ def write_contact_sheet(
     val: Sequence[LabeledRecord] = (),
     *,
     frames: int = 24,
+    redact: RedactConfig = NOTHING,
 ) -> None:
     """Write a PNG of up to `frames` frames of each set, evenly spread, with the outline of each lesion and its share.
 
-    Frames that cannot be read are shown as such. Raises OutputError.
+    Parts of them are blanked as `redact` says. Frames that cannot be read are shown as such. Raises OutputError, and
+    UsageError for a box that leaves a frame.
     """
     rows: list[Picture] = []
-    for title, records, draw in (("labelled", labeled, labeled_tile), ("validation", val, labeled_tile)):
-        rows += _section(title, records, draw, frames)
-    rows += _section("unlabelled", unlabeled, unlabeled_tile, frames)
+    for title, records in (("labelled", labeled), ("validation", val)):
+        rows += _section(title, records, partial(labeled_tile, redact=redact), frames)
+    rows += _section("unlabelled", unlabeled, partial(unlabeled_tile, redact=redact), frames)
     write_png(path, np.concatenate(rows or [_heading("no frames")]), compression=6)
 
 
-def labeled_tile(record: LabeledRecord) -> Picture:
+def labeled_tile(record: LabeledRecord, redact: RedactConfig = NOTHING) -> Picture:
     """Draw a frame with its lesion's outline and, below, its name and the lesion's share of the picture."""
     try:
         image, mask = read_image(record.image), read_label(record.image, record.mask)
     except EndosegError:
         return _tile(None, f"{record.name}: unreadable")
+    image = redact.blanked(image, record.image)
     if mask.shape != image.shape[:2]:
         return _tile(image, f"{record.name}: mask of another size")
     share = f"{100 * mask.mean():.1f} %" if mask.any() else "no lesion"
     return _tile(_outlined(image, mask), f"{record.name}  {share}", keep=len(share) + 2)
 
 
-def unlabeled_tile(record: UnlabeledRecord) -> Picture:
+def unlabeled_tile(record: UnlabeledRecord, redact: RedactConfig = NOTHING) -> Picture:
     """Draw an unlabelled frame and its name."""
     try:
-        return _tile(read_image(record.image), record.name)
+        image = read_image(record.image)
     except EndosegError:
         return _tile(None, f"{record.name}: unreadable")
+    return _tile(redact.blanked(image, record.image), record.name)
 
 
 def _section(title: str, records: Sequence[Record], draw: Callable[[Record], Picture], frames: int) -> list[Picture]:

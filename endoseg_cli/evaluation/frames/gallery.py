@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.evaluation.frames.metrics import FrameScore
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 
 TRUTH_COLOUR = (0, 230, 64)
 """Green, RGB: contour of the true mask."""
@@ -36,21 +38,30 @@ class Gallery:
     since an empty frame that is kept empty shows nothing.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, redact: RedactConfig = NOTHING) -> None:
+        """Keep so many of each; `redact` says what of their pictures is blanked."""
         self._keep = keep
+        self._redact = redact
         self._seen = 0
         self._worst = _Ranking(keep, _badness)
         self._best = _Ranking(keep, _goodness)
 
     def offer(
-        self, score: FrameScore, image: NDArray[np.uint8], truth: NDArray[np.bool_], prediction: NDArray[np.bool_]
+        self,
+        score: FrameScore,
+        image: NDArray[np.uint8],
+        truth: NDArray[np.bool_],
+        prediction: NDArray[np.bool_],
+        path: Path = Path("frame"),
     ) -> None:
-        """Consider one frame: image (H, W, 3) RGB, masks (H, W)."""
+        """Consider one frame: image (H, W, 3) RGB, masks (H, W); raises UsageError for a blanked box that leaves it."""
+        self._redact.check(truth.shape, path)
         self._seen += 1
         wanted = [self._worst] if self._worst.wants(score) else []
         wanted += [self._best] if score.present and self._best.wants(score) else []
         if wanted:
-            frame = GalleryFrame(score=score, picture=draw_contours(image, truth, prediction))
+            shown = self._redact.blanked(image, path)
+            frame = GalleryFrame(score=score, picture=draw_contours(shown, truth, prediction))
             for ranking in wanted:
                 ranking.add(frame)
 

@@ -18,6 +18,7 @@ from endoseg_cli.evaluation.frames.metrics import FrameScore, Summary, score_fra
 from endoseg_cli.evaluation.frames.sweep import Sweep, SweepAccumulator, frame_histogram
 from endoseg_cli.networks.running.entropy import binary_entropy
 from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 
 ROUNDING = 1e-5
 
@@ -50,6 +51,8 @@ class EvaluationConfig:
     """Borders between small, medium and large lesions."""
     gallery_frames: int = 8
     """Number of best and of worst frames kept as pictures for the report."""
+    redact: RedactConfig = NOTHING
+    """What of these pictures is blanked; the model sees whole frames."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -119,7 +122,7 @@ class _Run:
         self._network_scores: list[tuple[FrameScore, ...]] = []
         self._sweep = SweepAccumulator()
         self._calibration = CalibrationAccumulator()
-        self._gallery = Gallery(config.gallery_frames)
+        self._gallery = Gallery(config.gallery_frames, config.redact)
 
     def add(
         self, record: LabeledRecord, image: NDArray[np.uint8], truth: NDArray[np.bool_], predicted: FramePrediction
@@ -136,7 +139,7 @@ class _Run:
         self._sweep.add(frame_histogram(probability, truth))
         uncertainty = binary_entropy(probability) if predicted.uncertainty is None else predicted.uncertainty
         self._calibration.add(probability=probability, uncertainty=uncertainty, prediction=mask, truth=truth)
-        self._gallery.offer(score, image, truth, mask)
+        self._gallery.offer(score, image, truth, mask, record.image)
         return score
 
     def result(self) -> Evaluation:

@@ -19,7 +19,7 @@ class Provenance:
     endoseg_version: str
     """Version of endoseg that evaluated."""
     weights: str
-    """File that holds the model."""
+    """File that holds the model; its whole path only where that was asked for, as paths may name patients."""
     weights_sha256: str
     """SHA-256 of that file."""
     model_card: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Provenance:
     device: str
     """Device the networks ran on."""
     labeled: str
-    """Folder of the labelled frames."""
+    """Folder of the labelled frames, named so too."""
     split: str
     """Split file and part that chose among them, or "all frames"."""
     data_sha256: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from endoseg_cli.data.labels.layout import unlabeled_files
+from endoseg_cli.data.labels.short_names import short_names
 from endoseg_cli.data.sets.validation_split import natural_key
 from endoseg_cli.errors import MissingInputError, UsageError
 from endoseg_cli.inference.inputs.addresses import without_secrets
@@ -86,33 +85,14 @@ def find_sources(
 
 
 def _named(sources: Sequence[Source]) -> list[Source]:
-    """Give every input its name; those that would have the same one get as many folders before it as tell them apart.
-
-    Paths may name patients, and tables leave the hospital: no more of them is told than must be.
-    """
-    paths = [_whole_path(source) for source in sources]
-    lengths = [len(PurePath(_short_name(source)).parts) for source in sources]
-    while True:
-        names = ["/".join(path.parts[-length:]) for path, length in zip(paths, lengths, strict=True)]
-        counts = Counter(names)
-        longer = [
-            min(length + (counts[name] > 1), len(path.parts))
-            for name, length, path in zip(names, lengths, paths, strict=True)
-        ]
-        if longer == lengths:
-            return [replace(source, name=name) for source, name in zip(sources, names, strict=True)]
-        lengths = longer
+    """Give every input its name."""
+    names = short_names([(source.path, _parts_below(source)) for source in sources])
+    return [replace(source, name=name) for source, name in zip(sources, names, strict=True)]
 
 
-def _short_name(source: Source) -> str:
-    if source.pictures:
-        return source.folder.as_posix() if source.folder.name else source.place.name
-    return source.place.with_name(source.path.name).as_posix()
-
-
-def _whole_path(source: Source) -> Path:
-    """Return the path from the root on, without following links, as the names of inputs are those they were given."""
-    return Path(os.path.normpath(source.path.absolute()))
+def _parts_below(source: Source) -> int:
+    """Return how many parts of its path lie below the folder that an input was found in."""
+    return max(len(source.folder.parts), 1) if source.pictures else len(source.place.parts)
 
 
 def _expand(text: str, on_note: Callable[[str], None]) -> list[Source]:

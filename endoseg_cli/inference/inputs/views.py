@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from endoseg_cli.errors import InputError, MissingInputError, UsageError
-from endoseg_cli.inference.inputs.sources import Source
+from endoseg_cli.data.clips.redaction import check_boxes
+from endoseg_cli.errors import UsageError
+from endoseg_cli.inference.inputs.sources import Source, is_pipe
 from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, parse_box
-from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.redaction import OUTSIDE, RedactConfig, Redaction
-from endoseg_cli.video.reading.reader import VideoReader, probe
+from endoseg_cli.video.reading.reader import VideoReader
 from endoseg_cli.video.reading.sequence import SequenceReader
 
 ViewChoice = FieldOfView | Literal["auto", "off"]
@@ -82,23 +81,20 @@ def redaction_of_video(
 def check_redaction(redact: RedactConfig, sources: Sequence[Source]) -> None:
     """Raise UsageError for a box that leaves the frames of a video or of the first picture, before work is done.
 
-    What cannot be read is left to those who read it, pictures after the first to be checked then; of what is piped in
-    nothing is read here, and its field of view cannot be looked for, which is refused.
+    Of what is piped in nothing is read here; its field of view cannot be looked for, which is refused.
     """
-    pictures = [source for source in sources if source.is_picture]
-    for source in [source for source in sources if not source.is_picture] + pictures[:1]:
-        path = source.pictures[0] if source.pictures else source.path
-        if not path.is_file():
-            if redact.outside:
-                raise UsageError(
-                    f"--redact {OUTSIDE} must look at the video twice, which a pipe does not allow: {path}",
-                    hint="save it to a file first, or give --redact X,Y,W,H",
-                )
-            continue
-        with suppress(InputError, MissingInputError):
-            is_picture = bool(source.pictures) or source.is_picture
-            height, width = read_image(path).shape[:2] if is_picture else probe(path).upright_size
-            redact.check((height, width), path)
+    videos = [source for source in sources if not source.is_picture and not source.pictures]
+    if redact.outside and (piped := next((source.path for source in videos if is_pipe(source.path)), None)):
+        raise UsageError(
+            f"--redact {OUTSIDE} must look at the video twice, which a pipe does not allow: {piped}",
+            hint="save it to a file first, or give --redact X,Y,W,H",
+        )
+    files = [source.path for source in videos if source.path.is_file()]
+    sequences = [source.pictures[:1] for source in sources if source.pictures]
+    stills = [source.path for source in sources if source.is_picture]
+    for pictures in (*sequences, stills):
+        check_boxes(redact, (), pictures)
+    check_boxes(redact, files, ())
 
 
 def _checked(box: FieldOfView, size: tuple[int, int], path: Path) -> FieldOfView:

@@ -10,15 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from endoseg_cli.data.clips.redaction import check_boxes
 from endoseg_cli.data.labels.layout import DEFAULT_FRAMES_PER_SECOND, find_labeled, unlabeled_files
+from endoseg_cli.data.labels.short_names import short_names
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, UsageError
 from endoseg_cli.inference.predict.masks import MaskConfig
 from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.inference.suggest.frame_quality import Quality, are_usable, measure_quality
 from endoseg_cli.inference.suggest.frame_scores import Feature, FrameScorer
 from endoseg_cli.inference.suggest.selection import Candidates, choose
-from endoseg_cli.inference.suggest.suggestion_folder import Suggestion, check_folder, write_suggestions
+from endoseg_cli.inference.suggest.suggestion_folder import (
+    Suggestion,
+    SuggestionStyle,
+    check_folder,
+    write_suggestions,
+)
 from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig, contradiction
 from endoseg_cli.video.reading.reader import sample_frames
 
 
@@ -38,6 +46,12 @@ class SuggestConfig:
     """How densely videos are sampled."""
     mask: MaskConfig = field(default_factory=MaskConfig)
     """How probabilities become the masks to correct."""
+    redact: RedactConfig = NOTHING
+    """What is blanked in the pictures that are written; the networks see it all the same."""
+    keep_metadata: bool = False
+    """Copy pictures with their EXIF and the like."""
+    whole_paths: bool = False
+    """Name files in the table by their paths as they were given."""
 
     def __post_init__(self) -> None:
         if not self.unlabeled:
@@ -46,6 +60,8 @@ class SuggestConfig:
             raise UsageError(f"--count must be at least 1, found {self.count}")
         if not self.frames_per_second > 0:
             raise UsageError(f"--frames-per-second: expected a positive number, found {self.frames_per_second}")
+        if self.redact and self.keep_metadata:
+            raise contradiction()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +76,8 @@ class Suggestions:
     """How many of them were black, washed out or blurred."""
     failures: tuple[EndosegError, ...]
     """Files that could not be read, or not to their end."""
+    warnings: tuple[str, ...] = ()
+    """What is to be known of the blanked parts, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,6 +107,9 @@ def suggest_frames(
     check_folder(config.out)
     pictures, videos = _find(config.unlabeled)
     labeled = [record.image for root in config.labeled for record in find_labeled(root)]
+    if config.redact:
+        check_boxes(config.redact, [path for _, path in videos], [path for _, path in pictures])
+    names = _names(config, [path for _, path in (*pictures, *videos)])
     scorer = load_scorer()
     failures: list[EndosegError] = []
     seen: list[_Seen] = []
@@ -108,6 +129,7 @@ def suggest_frames(
     chosen = [
         Suggestion(
             file=one.file,
+            source=names[one.file],
             group=one.group,
             frame=one.frame,
             seconds=one.seconds,
@@ -119,9 +141,19 @@ def suggest_frames(
         for choice in choices
         for one in (usable[choice.index],)
     ]
-    write_suggestions(config.out, chosen, scorer, config.mask, config.frames_per_second)
+    style = SuggestionStyle(
+        mask=config.mask,
+        frames_per_second=config.frames_per_second,
+        redact=config.redact,
+        keep_metadata=config.keep_metadata,
+    )
+    warnings = write_suggestions(config.out, chosen, scorer, style)
     return Suggestions(
-        chosen=tuple(chosen), frames=len(seen), unusable=len(seen) - len(usable), failures=tuple(failures)
+        chosen=tuple(chosen),
+        frames=len(seen),
+        unusable=len(seen) - len(usable),
+        failures=tuple(failures),
+        warnings=tuple(warnings),
     )
 
 
@@ -142,6 +174,18 @@ def _find(paths: Sequence[Path]) -> tuple[list[_Placed], list[_Placed]]:
             for group, path in placed:
                 into.setdefault(path.resolve(), (group, path))
     return list(pictures.values()), list(videos.values())
+
+
+def _names(config: SuggestConfig, files: Sequence[Path]) -> dict[Path, str]:
+    """Return what the table calls each file: its path below the folder that was given."""
+    if config.whole_paths:
+        return {file: str(file) for file in files}
+    folders = [root for root in config.unlabeled if root.is_dir()]
+    counts = [
+        min((len(file.relative_to(root).parts) for root in folders if root in file.parents), default=1)
+        for file in files
+    ]
+    return dict(zip(files, short_names(list(zip(files, counts, strict=True))), strict=True))
 
 
 def _frames(

@@ -13,12 +13,15 @@ from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.writing.coco import CocoWriter
 from endoseg_cli.annotations.writing.regions import AnnotatedFrame, find_regions
+from endoseg_cli.data.clips.redaction import redaction_of
 from endoseg_cli.errors import EndosegError, OutputError
 from endoseg_cli.inference.predict.masks import MaskConfig, segment
 from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.inference.suggest.frame_scores import FrameScorer
 from endoseg_cli.part_file import write_whole
+from endoseg_cli.pictures.copies import copy_picture_file, write_picture_like
 from endoseg_cli.pictures.images import read_image, write_png
+from endoseg_cli.pictures.redaction import NOTHING, RedactConfig, Redaction
 from endoseg_cli.video.reading.reader import sample_frames
 
 IMAGES, MASKS, ANNOTATIONS, TABLE = "images", "masks", "annotations.json", "suggestions.csv"
@@ -31,6 +34,8 @@ class Suggestion:
 
     file: Path
     """The video or picture it is from."""
+    source: str
+    """What the table calls that."""
     group: str
     """The folder or video that it belongs to, and its folder below images/ and masks/."""
     frame: int | None
@@ -54,6 +59,20 @@ class Suggestion:
         return PurePosixPath(self.group) / f"{stem}{suffix}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SuggestionStyle:
+    """How suggested frames are written."""
+
+    mask: MaskConfig
+    """How probabilities become the masks to correct."""
+    frames_per_second: float
+    """How densely videos were sampled."""
+    redact: RedactConfig = NOTHING
+    """What is blanked in the pictures."""
+    keep_metadata: bool = False
+    """Copy pictures with their EXIF and the like."""
+
+
 def check_folder(folder: Path) -> None:
     """Raise OutputError unless the folder is new or empty: it may hold masks that someone corrected by hand."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -64,13 +83,14 @@ def check_folder(folder: Path) -> None:
 
 
 def write_suggestions(
-    folder: Path, chosen: Sequence[Suggestion], scorer: FrameScorer, config: MaskConfig, frames_per_second: float
-) -> None:
+    folder: Path, chosen: Sequence[Suggestion], scorer: FrameScorer, style: SuggestionStyle
+) -> list[str]:
     """Write everything beside `folder` and rename it when it is whole; raises OutputError.
 
-    Videos are read again, so that no frame had to be kept.
+    Videos are read again, so that no frame had to be kept. Returns what is to be known of the blanked parts.
     """
     names = _names(chosen)
+    warnings: list[str] = []
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -78,8 +98,10 @@ def write_suggestions(
             part.chmod(_allowed_mode())
             frames = dict[int, AnnotatedFrame]()
             with CocoWriter(part / ANNOTATIONS, scorer.card.class_names) as coco:
-                for place, picture in _pictures(chosen, frames_per_second):
-                    frames[place] = _write_frame(part, chosen[place], names[place], picture, scorer, config)
+                for place, picture, redaction in _pictures(chosen, style):
+                    frames[place] = _write_frame(part, chosen[place], names[place], picture, redaction, scorer, style)
+                    if redaction is not None and redaction.warning:
+                        warnings.append(f"{chosen[place].source}: {redaction.warning}")
                 for place in range(len(chosen)):
                     coco.write(frames[place])
             write_whole(part / TABLE, _table(chosen, names))
@@ -92,6 +114,7 @@ def write_suggestions(
         if isinstance(error, EndosegError):
             raise
         raise OutputError(f"cannot write {folder}: {error.strerror}", hint="choose another folder") from error
+    return list(dict.fromkeys(warnings))
 
 
 def _allowed_mode() -> int:
@@ -114,38 +137,50 @@ def _names(chosen: Sequence[Suggestion]) -> list[PurePosixPath]:
     return names
 
 
-def _pictures(chosen: Sequence[Suggestion], frames_per_second: float) -> Iterator[tuple[int, Pixels]]:
-    """Yield the place of each chosen frame and its picture, each video being read once."""
+def _pictures(chosen: Sequence[Suggestion], style: SuggestionStyle) -> Iterator[tuple[int, Pixels, Redaction | None]]:
+    """Yield the place of each chosen frame, its picture, and what of it is blanked, each video being read once."""
+    redact = style.redact
     wanted: dict[Path, dict[int, int]] = {}
     for place, suggestion in enumerate(chosen):
         if suggestion.frame is None:
-            yield place, read_image(suggestion.file)
+            picture = read_image(suggestion.file)
+            yield place, picture, redact.of_picture(picture, suggestion.file) if redact else None
         else:
             wanted.setdefault(suggestion.file, {})[suggestion.frame] = place
     for file, places in wanted.items():
         left = len(places)
-        for index, _, picture in sample_frames(file, frames_per_second):
+        redaction = redaction_of(file, redact) if redact else None
+        for index, _, picture in sample_frames(file, style.frames_per_second):
             if index in places:
-                yield places[index], picture
+                yield places[index], picture, redaction
                 left -= 1
             if not left:
                 break
 
 
 def _write_frame(
-    folder: Path, suggestion: Suggestion, name: PurePosixPath, picture: Pixels, scorer: FrameScorer, config: MaskConfig
+    folder: Path,
+    suggestion: Suggestion,
+    name: PurePosixPath,
+    picture: Pixels,
+    redaction: Redaction | None,
+    scorer: FrameScorer,
+    style: SuggestionStyle,
 ) -> AnnotatedFrame:
     small, view = scorer.shrink(picture)
     (score,) = scorer.score([small])
     size = (picture.shape[0], picture.shape[1])
-    segmentation = segment(score.probability, size, config, view)
+    segmentation = segment(score.probability, size, style.mask, view)
     image, mask = folder / IMAGES / name, folder / MASKS / name.with_suffix(".png")
     for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
-    if suggestion.frame is None:
-        shutil.copyfile(suggestion.file, image)
+    shown = picture if redaction is None else redaction.blanked(picture)
+    if suggestion.frame is not None:
+        write_png(image, shown)
+    elif redaction is not None:
+        write_picture_like(image, shown)
     else:
-        write_png(image, picture)
+        copy_picture_file(suggestion.file, image, keep_metadata=style.keep_metadata)
     write_png(mask, segmentation.any_class)
     regions = find_regions(segmentation.mask, segmentation.probability)
     return AnnotatedFrame(name=name, picture=image, size=size, regions=regions)
@@ -160,5 +195,5 @@ def _table(chosen: Sequence[Suggestion], names: Sequence[PurePosixPath]) -> str:
         shown = ["" if number is None else f"{number:.4f}" for number in numbers]
         frame = "" if one.frame is None else str(one.frame)
         seconds = "" if one.seconds is None else f"{one.seconds:.3f}"
-        writer.writerow([rank, name.as_posix(), one.file, frame, seconds, *shown])
+        writer.writerow([rank, name.as_posix(), one.source, frame, seconds, *shown])
     return text.getvalue()

@@ -68,7 +68,7 @@ def test_frames_of_a_video_are_its_own_pictures_and_not_one_moment(
         pictures = {frame.index: frame.rgb for frame in reader}
     times = []
     for row in rows(out):
-        assert row["source"] == str(clip) and row["image"] == f"clip/clip_{int(row['frame']):06d}.png"
+        assert row["source"] == clip.name and row["image"] == f"clip/clip_{int(row['frame']):06d}.png"
         assert float(row["seconds"]) == pytest.approx(int(row["frame"]) / 10)
         assert float(row["disagreement"]) > 0 and 0 < float(row["uncertainty"]) <= 1
         np.testing.assert_array_equal(read_image(out / "images" / row["image"]), pictures[int(row["frame"])])

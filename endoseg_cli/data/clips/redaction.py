@@ -1,0 +1,59 @@
+"""What --redact means for videos: boxes checked early, where the picture lies, and what a small frame must not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.redaction import RedactConfig, Redaction
+from endoseg_cli.video.reading.reader import VideoReader, probe
+
+
+def check_boxes(redact: RedactConfig, videos: Sequence[Path], pictures: Sequence[Path]) -> None:
+    """Raise UsageError for a box that leaves the frames of a video or of the first picture, before work is done.
+
+    The other pictures are checked when they are read; what cannot be read is left to those who do.
+    """
+    for path in videos:
+        with suppress(InputError, MissingInputError):
+            redact.check(probe(path).upright_size, path)
+    for path in pictures[:1]:
+        with suppress(InputError, MissingInputError):
+            height, width = read_image(path).shape[:2]
+            redact.check((height, width), path)
+
+
+def redaction_of(video: Path, redact: RedactConfig) -> Redaction:
+    """Return what is blanked in all frames of a video, whose picture is looked for where that counts.
+
+    Raises UsageError for a box that leaves its frames, and what `VideoReader` raises.
+    """
+    with VideoReader(video, threads=1) as reader:
+        view = reader.find_field_of_view() if redact.outside else None
+        return redact.of(reader.info.upright_size, view, video)
+
+
+def hidden_in_video(reader: VideoReader, redact: RedactConfig, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return where frames, cropped as the reader does and resized to `size`, must not be shown; None for nowhere."""
+    if not redact:
+        return None
+    view = reader.crop
+    if redact.outside and view is None:
+        view = reader.find_field_of_view()
+    hidden = redact.of(reader.info.upright_size, view, reader.info.path).hidden
+    return shrunk(hidden if reader.crop is None else reader.crop.crop(hidden), size)
+
+
+def shrunk(hidden: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask (H, W) at another size, True wherever a resized picture may have got anything from the hidden."""
+    near = np.ones((3, 3), np.uint8)
+    wide = cv2.dilate(hidden.astype(np.uint8), near).astype(np.float32)
+    small = cv2.resize(wide, (size[1], size[0]), interpolation=cv2.INTER_AREA) > 0
+    return cv2.dilate(small.astype(np.uint8), near).astype(np.bool_)
