@@ -53,9 +53,12 @@ def _bare_jpeg(data: bytes) -> bytes:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker and its bytes, with the pixels that follow it, up to the end mark and nothing behind it."""
+    """Yield each marker and its bytes, with the pixels that follow it, up to the end mark and nothing behind it.
+
+    In a file that was cut off there is none.
+    """
     at = 2
-    while True:
+    while at + 1 < len(data):
         while data[at + 1] == 0xFF:  # bytes that only fill
             at += 1
         marker = data[at + 1]
@@ -65,17 +68,20 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
         if marker == _START_OF_SCAN:
             end = _end_of_scan(data, end)
+        if end > len(data):
+            raise IndexError("a segment is cut off")
         yield marker, data[at:end]
         at = end
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Return where the next marker stands that is neither a stuffed byte nor one inside a scan."""
-    while True:
-        at = data.index(b"\xff", at)
-        if data[at + 1] != 0 and data[at + 1] != 0xFF and not 0xD0 <= data[at + 1] <= 0xD7:
+    """Return where the next marker stands that is neither a stuffed byte nor one inside a scan, or the file's end."""
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 1:
+        following = data[at + 1]
+        if following != 0 and following != 0xFF and not 0xD0 <= following <= 0xD7:
             return at
-        at += 1 if data[at + 1] == 0xFF else 2
+        at += 1 if following == 0xFF else 2
+    return len(data)
 
 
 def _bare_png(data: bytes) -> bytes:
