@@ -72,7 +72,7 @@ def test_a_report_of_frames_hides_it(endoseg: Endoseg, frames: Path, tmp_path: P
     assert len(pictures_in(page)) == 2 and hides(pictures_in(page))
     refused = endoseg("evaluate", "--labeled", frames, "--weights", lesion_nowhere, *BOTH)
     assert refused.code == 2 and "--redact belongs to --report" in refused.stderr
-    outside = endoseg(*options[:-3], tmp_path / "none.safetensors", "--overwrite", "--redact", "0,0,161,1")
+    outside = endoseg(*options[:-2], tmp_path / "none.safetensors", "--overwrite", "--redact", "0,0,161,1")
     assert outside.code == 2 and "leaves the frame of 160x120" in outside.stderr
 
 

@@ -74,7 +74,8 @@ class ProductOptions:
         Path | None,
         typer.Option(
             "--frames-dir",
-            help="Folder for the frames themselves, named as in the annotations: PNG of videos, copies of pictures.",
+            help="Folder for the frames themselves, named as in the annotations: PNG of videos, copies of pictures"
+            " (without EXIF).",
             rich_help_panel=PRODUCTS,
         ),
     ] = None
@@ -248,7 +249,12 @@ class FrameOptions:
 
 
 def segment_config(
-    model: SegmentModelOptions, frames: FrameOptions, privacy: PrivacyOptions, *, overwrite: bool, whole_paths: bool
+    model: SegmentModelOptions,
+    frames: FrameOptions,
+    privacy: PrivacyOptions | None = None,
+    *,
+    overwrite: bool,
+    whole_paths: bool = False,
 ) -> SegmentConfig:
     """Return how videos and pictures are segmented, all ranges checked."""
     from endoseg_cli.inference.inputs.views import parse_view
@@ -257,7 +263,7 @@ def segment_config(
     from endoseg_cli.inference.refine.refiner import RefineConfig
 
     start, end = frames.span()
-    view = model.field_of_view
+    view, privacy = model.field_of_view, privacy or PrivacyOptions()
     return SegmentConfig(
         mask=MaskConfig(threshold=model.threshold, min_area=model.min_area),
         refine=RefineConfig(choice=frames.refine, causal=frames.causal),
