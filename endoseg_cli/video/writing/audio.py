@@ -14,6 +14,7 @@ from av.stream import Discard, Stream
 
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.source import open_container
+from endoseg_cli.video.writing.tags import without_comments
 
 # What muxers and filters answer to a packet they cannot make sense of; a full disk is another error.
 _REFUSED = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PermissionError)
@@ -73,7 +74,10 @@ class AudioCopy:
                 continue
             container = self._output.format.name
             if _fits(stream, container):
-                yield stream.index, self._output.add_stream_from_template(stream)
+                target = self._output.add_stream_from_template(stream)
+                if stream.codec_context.name == "vorbis":
+                    target.codec_context.extradata = without_comments(bytes(stream.codec_context.extradata or b""))
+                yield stream.index, target
             else:
                 name = _codec_name(stream)
                 self.warnings.append(f"the sound ({name}) does not fit into {container}, so the overlay has none of it")

@@ -16,6 +16,7 @@ _OF_THE_FILE = {
     *("timecode", "bps", "number_of_frames", "number_of_bytes", "rotate"),
 }
 """Tags that describe the file which they stand in, and would be wrong in another."""
+_NO_COMMENTS = b"\x03vorbis" + bytes(8) + b"\x01"
 _OF_A_STREAM = {"language", "title", "name", "creation_time"}
 
 
@@ -65,3 +66,25 @@ def _of_stream(stream: Stream) -> dict[str, str]:
     if "name" in kept:
         kept["title"] = kept.pop("name")
     return kept
+
+
+def without_comments(headers: bytes) -> bytes:
+    """Return the three headers of Vorbis sound, laced as Matroska does, with the second one, for comments, empty.
+
+    What is not laced so is returned as it is.
+    """
+    if len(headers) < 3 or headers[0] != 2:
+        return headers
+    first, at = _laced_size(headers, 1)
+    second, at = _laced_size(headers, at)
+    identity, setup = headers[at : at + first], headers[at + first + second :]
+    lengths = b"".join(b"\xff" * (length // 255) + bytes([length % 255]) for length in (first, len(_NO_COMMENTS)))
+    return b"\x02" + lengths + identity + _NO_COMMENTS + setup
+
+
+def _laced_size(headers: bytes, at: int) -> tuple[int, int]:
+    """Return a size written as a sum of bytes, of which the last is not 255, and where what follows begins."""
+    end = at
+    while end < len(headers) - 1 and headers[end] == 255:
+        end += 1
+    return sum(headers[at : end + 1]), end + 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from endoseg_cli.video.reading.reader import VideoReader
+from endoseg_cli.video.writing.tags import without_comments
 from endoseg_cli.video.writing.writer import OverlayWriter
 from tests.video.conftest import Render
-from tests.video.rendering import Clip
+from tests.video.rendering import Clip, grey
 
 
 def packets(path: Path) -> list[tuple[float, int]]:
@@ -95,3 +98,49 @@ def test_sound_goes_on_where_recordings_were_joined(render: Render, tmp_path: Pa
     before, after = packets(source), packets(writer.path)
     assert len(after) >= 2 * len(before) - 2 and [time for time, _ in after] == sorted(time for time, _ in after)
     assert after[-1][0] > 1.5 and "the clock of the sound starts again" in writer.warnings[0]
+
+
+def with_vorbis(target: Path, comment: bytes) -> None:
+    """Write a video with a second of Vorbis sound whose headers hold a comment, as some tools leave it there."""
+    sound = target.with_name("sound.mkv")
+    with av.open(str(sound), "w") as output:
+        encoder = output.add_stream("vorbis", rate=48000, options={"strict": "experimental"})
+        assert isinstance(encoder, av.AudioStream)
+        encoder.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 48000), np.float32), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 48000, 0
+        resampler = av.AudioResampler("fltp", "stereo", 48000, frame_size=64)
+        for part in (*resampler.resample(frame), *resampler.resample(None), None):
+            output.mux(encoder.encode(part))
+    with av.open(str(sound)) as sounds, av.open(str(target), "w") as output:
+        pictures = output.add_stream("libx264", rate=25)
+        assert isinstance(pictures, av.VideoStream)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        stream = output.add_stream_from_template(sounds.streams.audio[0])
+        headers = without_comments(bytes(sounds.streams.audio[0].codec_context.extradata or b""))
+        assert headers[:3] == b"\x02\x1e\x10", "the first two of three headers are short"
+        told = b"\x03vorbis" + bytes(4) + struct.pack("<II", 1, len(comment)) + comment + b"\x01"
+        stream.codec_context.extradata = b"\x02\x1e" + bytes([len(told)]) + headers[3:33] + told + headers[49:]
+        for index in range(25):
+            picture = av.VideoFrame.from_ndarray(grey(index, (48, 64)))
+            picture.pts = index
+            output.mux(pictures.encode(picture))
+        output.mux(pictures.encode(None))
+        for packet in sounds.demux(sounds.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+
+
+def test_comments_in_the_headers_of_vorbis_are_left_out(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    with_vorbis(source, b"ARTIST=Mueller")
+    assert b"ARTIST=Mueller" in source.read_bytes()
+    assert overlay(source, target).warnings == []
+    assert b"Mueller" not in target.read_bytes() and len(packets(target)) > 10
+    with av.open(str(target)) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 20_000
+
+
+def test_headers_that_are_not_laced_stay() -> None:
+    assert without_comments(b"") == b"" and without_comments(b"\x01vorbis") == b"\x01vorbis"
