@@ -14,6 +14,8 @@ from tests.video.rendering import Picture
 SIZE = (120, 160)
 NAME = (2, 40, 44, 40)
 """Box (x, y, width, height) around the name beside the endoscope's picture."""
+CORNER = (51, 9, 13, 9)
+"""Box around a number in the corner of that picture's own box."""
 LABEL = (83, 21, 35, 13)
 """Box, with odd sides and corners, around the label inside it."""
 BOX = ",".join(map(str, LABEL))
@@ -28,6 +30,7 @@ def burnt_in(index: int, size: tuple[int, int] = SIZE) -> Picture:
     cv2.putText(picture, "ANNA", (3, 56), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
     cv2.putText(picture, "1961", (3, 74), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
     cv2.putText(picture, "Dr X", (85, 32), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(picture, "77", (52, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.25, (255, 255, 255), 1, cv2.LINE_AA)
     return picture
 
 
@@ -38,6 +41,11 @@ def shows(picture: Picture, box: tuple[int, int, int, int]) -> bool:
     right, bottom = np.floor((np.array(box[:2]) + box[2:]) * scale).astype(int)
     # the outermost pixels may have a little of what is beside them, where a picture was shrunk or is a JPEG
     return bool(picture[top + 1 : bottom - 1, left + 1 : right - 1].max() > 60)
+
+
+def shows_any(picture: Picture) -> bool:
+    """Whether any text can be told, beside the endoscope's picture, in a corner of its box, or in it."""
+    return any(shows(picture, box) for box in (NAME, CORNER, LABEL))
 
 
 def video_in(page: Path, folder: Path) -> Path:

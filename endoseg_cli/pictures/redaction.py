@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.errors import UsageError
 from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view, parse_box
+from endoseg_cli.pictures.visible_part import Part, enlarged, visible_part
 
 OUTSIDE = "outside-field-of-view"
 """What --redact calls all that lies around the endoscope's picture."""
@@ -39,7 +40,7 @@ class RedactConfig:
     boxes: tuple[FieldOfView, ...] = ()
     """Boxes that are blanked, in pixels of the upright frame."""
     outside: bool = False
-    """Blank what lies outside the box of the endoscope's picture."""
+    """Blank what lies outside the endoscope's picture."""
 
     def __bool__(self) -> bool:
         return self.outside or bool(self.boxes)
@@ -54,10 +55,11 @@ class RedactConfig:
                     hint="X and Y are the left and top corner, W and H the size, all in pixels of the upright frame",
                 )
 
-    def of(self, size: tuple[int, int], view: FieldOfView | None, path: Path) -> Redaction:
+    def of(self, size: tuple[int, int], view: FieldOfView | None, path: Path, part: Part | None = None) -> Redaction:
         """Return what is blanked in frames of `size` whose picture lies in `view`, None where it was not found.
 
-        Then nothing is known to be safe to show, and with `outside` all is blanked. Raises UsageError as `check`.
+        Then nothing is known to be safe to show, and with `outside` all is blanked. `part` is the outline of the
+        picture inside the box, where it is known. Raises UsageError as `check`.
         """
         self.check(size, path)
         hidden = np.zeros(size, np.bool_)
@@ -68,6 +70,8 @@ class RedactConfig:
                 warning = "the endoscope's picture was not found, so the whole frame is blanked"
             else:
                 view.crop(hidden)[:] = False
+                if part is not None:
+                    hidden |= ~enlarged(part, size)
                 if not hidden.any():
                     warning = f"--redact {OUTSIDE} blanks nothing: the endoscope's picture fills the frame"
         for box in self.boxes:
@@ -76,9 +80,10 @@ class RedactConfig:
 
     def of_picture(self, image: NDArray[np.uint8], path: Path, view: FieldOfView | None = None) -> Redaction:
         """Return what is blanked in a still picture (H, W, 3), whose `view` is looked for unless it is given."""
+        part = None
         if self.outside and view is None:
-            view = believed_field_of_view(image)
-        return self.of((image.shape[0], image.shape[1]), view, path)
+            view, part = believed_field_of_view(image), visible_part(image)
+        return self.of((image.shape[0], image.shape[1]), view, path, part)
 
     def blanked(self, image: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
         """Return a still picture (H, W, 3) as it may be shown: itself where nothing is asked for, else a copy."""

@@ -12,7 +12,7 @@ import pytest
 
 from endoseg_cli.data.sets.contact_sheet import GAP, HEADING_HEIGHT, TILE
 from endoseg_cli.pictures.images import read_image, write_png
-from tests.burnt_in import BOX, LABEL, NAME, SIZE, burnt_in, pictures_in, shows, video_in
+from tests.burnt_in import BOX, SIZE, burnt_in, pictures_in, shows_any, video_in
 from tests.conftest import Run
 from tests.inference.brightness import decode
 from tests.networks.tiny import calibrated_bundle, save_to
@@ -40,7 +40,7 @@ def frames(tmp_path: Path) -> Path:
 def hides(pictures: list[Picture]) -> bool:
     """Whether there are pictures, and none shows what is burnt in, though all show something."""
     assert pictures and all(picture.max() > 100 for picture in pictures)
-    return not any(shows(picture, NAME) or shows(picture, LABEL) for picture in pictures)
+    return not any(shows_any(picture) for picture in pictures)
 
 
 def tiles(sheet: Path, count: int) -> list[Picture]:

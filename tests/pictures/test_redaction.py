@@ -8,7 +8,7 @@ import pytest
 from endoseg_cli.errors import UsageError
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.redaction import RedactConfig, parse_redact
-from tests.burnt_in import LABEL, NAME, SIZE, burnt_in, shows
+from tests.burnt_in import CORNER, LABEL, NAME, SIZE, burnt_in, shows
 
 HERE = Path("a.png")
 
@@ -47,7 +47,15 @@ def test_what_is_hidden_is_black_and_nothing_else_changes() -> None:
 
 def test_outside_goes_what_lies_around_the_picture_that_is_found() -> None:
     shown = parse_redact(["outside-field-of-view"]).blanked(burnt_in(0), HERE)
-    assert shows(burnt_in(0), NAME) and not shows(shown, NAME) and shows(shown, LABEL)
+    assert shows(burnt_in(0), NAME) and shows(burnt_in(0), CORNER)
+    assert not shows(shown, NAME) and not shows(shown, CORNER) and shows(shown, LABEL)
+    disc, kept = (int((picture[..., 0] > 40).sum()) for picture in (burnt_in(0)[:, 48:], shown[:, 48:]))
+    assert 0.98 * disc < kept < disc, "text has gone, and tissue has not"
+
+
+def test_a_box_that_is_given_as_field_of_view_is_the_picture() -> None:
+    shown = RedactConfig(outside=True).of_picture(burnt_in(0), HERE, FieldOfView(x=48, y=8, width=104, height=104))
+    assert shows(shown.blanked(burnt_in(0)), CORNER) and not shows(shown.blanked(burnt_in(0)), NAME)
 
 
 def test_where_no_picture_is_found_nothing_is_shown() -> None:

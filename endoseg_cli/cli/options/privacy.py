@@ -22,10 +22,10 @@ class RedactOptions:
         typer.Option(
             "--redact",
             metavar="outside-field-of-view|X,Y,W,H",
-            help="Fill with black, in every picture that is written, what lies outside the box of the endoscope's"
-            " picture (as --field-of-view finds it: a box, so corners inside it stay), or a box of pixels of the"
-            " upright frame, as masks count them. May be given more than once. The networks see whole frames; sound,"
-            " which may name people, is left out.",
+            help="Fill with black, in every picture that is written, what lies outside the endoscope's picture (its"
+            " convex outline, in the box that --field-of-view finds; of a box given there, outside that), or a box of"
+            " pixels of the upright frame, as masks count them. May be given more than once. The networks see whole"
+            " frames; sound, which may name people, is left out.",
             rich_help_panel=PRIVACY,
         ),
     ] = None

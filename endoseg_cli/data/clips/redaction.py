@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.errors import InputError, MissingInputError
+from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view
 from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.redaction import RedactConfig, Redaction
+from endoseg_cli.pictures.visible_part import Part, common_part, visible_part
+from endoseg_cli.video.reading.field_of_view import LONGEST_LOOK, LOOKS
 from endoseg_cli.video.reading.reader import VideoReader, probe
+from endoseg_cli.video.reading.sequence import SequenceReader
 
 
 def check_boxes(redact: RedactConfig, videos: Sequence[Path], pictures: Sequence[Path]) -> None:
@@ -30,24 +34,47 @@ def check_boxes(redact: RedactConfig, videos: Sequence[Path], pictures: Sequence
             redact.check((height, width), path)
 
 
-def redaction_of(video: Path, redact: RedactConfig) -> Redaction:
-    """Return what is blanked in all frames of a video, whose picture is looked for where that counts.
+def redaction_in_video(
+    reader: VideoReader | SequenceReader, redact: RedactConfig, view: FieldOfView | None = None
+) -> Redaction:
+    """Return what is blanked in all frames of a video.
 
-    Raises UsageError for a box that leaves its frames, and what `VideoReader` raises.
+    `view` is a box that was given for its picture; else both the box (unless the reader has it already, as `crop`) and
+    the outline in it are looked for where that counts. Raises UsageError for a box that leaves the frames.
     """
+    part = None
+    if redact.outside and view is None:
+        view = reader.crop or reader.find_field_of_view()
+        part = None if view is None else part_seen(reader.looks())
+    return redact.of(reader.info.upright_size, view, reader.info.path, part)
+
+
+def redaction_of(video: Path, redact: RedactConfig) -> Redaction:
+    """Return what is blanked in all frames of a video file; raises what `VideoReader` and `redaction_in_video` do."""
     with VideoReader(video, threads=1) as reader:
-        view = reader.find_field_of_view() if redact.outside else None
-        return redact.of(reader.info.upright_size, view, video)
+        return redaction_in_video(reader, redact)
+
+
+def part_seen(looks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Part | None:
+    """Return the outline of the picture in a video, given as (seconds, (H, W, 3) RGB), None if it is nowhere bright.
+
+    As the box is, it is that of the first ten seconds or so, of frames of one size.
+    """
+    parts: list[Part] = []
+    for seconds, picture in looks:
+        if len(parts) == LOOKS or seconds > LONGEST_LOOK:
+            break
+        part = visible_part(picture) if believed_field_of_view(picture) is not None else None
+        if part is not None and (not parts or part.shape == parts[0].shape):
+            parts.append(part)
+    return common_part(parts)
 
 
 def hidden_in_video(reader: VideoReader, redact: RedactConfig, size: tuple[int, int]) -> NDArray[np.bool_] | None:
     """Return where frames, cropped as the reader does and resized to `size`, must not be shown; None for nowhere."""
     if not redact:
         return None
-    view = reader.crop
-    if redact.outside and view is None:
-        view = reader.find_field_of_view()
-    hidden = redact.of(reader.info.upright_size, view, reader.info.path).hidden
+    hidden = redaction_in_video(reader, redact).hidden
     return shrunk(hidden if reader.crop is None else reader.crop.crop(hidden), size)
 
 

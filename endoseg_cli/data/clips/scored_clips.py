@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.clips.redaction import hidden_in_video, shrunk
+from endoseg_cli.data.clips.redaction import hidden_in_video, part_seen, shrunk
 from endoseg_cli.data.clips.training_clips import ClipShape, cropped, find_in_pictures, still_clips
 from endoseg_cli.data.labels.folder_names import place
 from endoseg_cli.data.labels.layout import MASK_VIDEO_ENDINGS, LabeledRecord, find_labeled, is_mask_video, scan_labeled
@@ -107,6 +107,7 @@ def read_clip(
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
     view = find_in_pictures(clip.frames) if crop or redact.outside else None
+    part = part_seen((0.0, read_image(file)) for file in clip.frames) if redact.outside else None
     box = view if crop else None
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
         truth = None if mask is None else resize_mask(cropped(read_label(file, mask), box), size)
@@ -114,7 +115,8 @@ def read_clip(
         whole = cropped(image, box)
         hidden = None
         if redact:
-            hidden = shrunk(cropped(redact.of((image.shape[0], image.shape[1]), view, file).hidden, box), size)
+            whole_redaction = redact.of((image.shape[0], image.shape[1]), view, file, part)
+            hidden = shrunk(cropped(whole_redaction.hidden, box), size)
         picture, aspect = resize_frame(whole, size), whole.shape[1] / whole.shape[0]
         time = index / PICTURES_PER_SECOND
         yield ClipFrame(picture=picture, time=time, truth=truth, aspect=aspect, hidden=hidden)

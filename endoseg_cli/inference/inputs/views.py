@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from endoseg_cli.data.clips.redaction import check_boxes
+from endoseg_cli.data.clips.redaction import check_boxes, redaction_in_video
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.inputs.sources import Source, is_pipe
 from endoseg_cli.inference.predict.predictor import Pixels
@@ -72,10 +72,7 @@ def redaction_of_video(
     """
     if not redact:
         return None
-    view = choice if isinstance(choice, FieldOfView) else reader.crop
-    if redact.outside and view is None:
-        view = reader.find_field_of_view()
-    return redact.of(reader.info.upright_size, view, reader.info.path)
+    return redaction_in_video(reader, redact, choice if isinstance(choice, FieldOfView) else None)
 
 
 def check_redaction(redact: RedactConfig, sources: Sequence[Source]) -> None:

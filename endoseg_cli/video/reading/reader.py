@@ -107,11 +107,13 @@ class VideoReader:
 
         Opens the file once more; what can be read once only, such as a pipe, is taken whole.
         """
-        if not self.info.path.is_file():
-            return None
+        return vote(self.looks()) if self.info.path.is_file() else None
+
+    def looks(self) -> Iterator[tuple[float, Pixels]]:
+        """Yield (seconds since `start`, upright RGB) of a few frames a second, from the file opened once more."""
         start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
         looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start)
-        return vote((time - (start or 0.0), picture) for _, time, picture in looks)
+        return ((time - (start or 0.0), picture) for _, time, picture in looks)
 
     def __enter__(self) -> VideoReader:
         return self

@@ -83,8 +83,12 @@ class SequenceReader:
 
     def find_field_of_view(self) -> FieldOfView | None:
         """Return the one box of all pictures, found from the first wanted one on; None for the whole picture."""
+        return vote(self.looks())
+
+    def looks(self) -> Iterator[tuple[float, Pixels]]:
+        """Yield (seconds, RGB) of a few pictures a second, from the first wanted one on."""
         step = max(1, round(self._rate / Fraction(LOOKS_PER_SECOND)))
-        return vote((float(index / self._rate), picture) for index, picture in self._read(step))
+        return ((float(index / self._rate), picture) for index, picture in self._read(step))
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; raises UsageError if none lies between start and end."""
