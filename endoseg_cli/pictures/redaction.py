@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.errors import UsageError
+from endoseg_cli.errors import InputError, MissingInputError, UsageError
 from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view, parse_box
+from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.visible_part import Part, enlarged, visible_part
 
 OUTSIDE = "outside-field-of-view"
@@ -54,6 +56,16 @@ class RedactConfig:
                     f"--redact {box.x},{box.y},{box.width},{box.height} leaves the frame of {width}x{height}: {path}",
                     hint="X and Y are the left and top corner, W and H the size, all in pixels of the upright frame",
                 )
+
+    def check_first(self, pictures: Sequence[Path]) -> None:
+        """Check the size of the first picture, before work is done; the others are checked when they are read.
+
+        One that cannot be read is left to those who do. Raises UsageError as `check`.
+        """
+        for path in pictures[:1]:
+            with suppress(InputError, MissingInputError):
+                image = read_image(path)
+                self.check((image.shape[0], image.shape[1]), path)
 
     def of(self, size: tuple[int, int], view: FieldOfView | None, path: Path, part: Part | None = None) -> Redaction:
         """Return what is blanked in frames of `size` whose picture lies in `view`, None where it was not found.

@@ -87,7 +87,6 @@ def _evaluate_clips(
 
 
 def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportOptions, redact: RedactConfig) -> None:
-    from endoseg_cli.data.clips.redaction import check_boxes
     from endoseg_cli.evaluation.frames.breakdown import SizeBounds
     from endoseg_cli.evaluation.frames.scoring import EvaluationConfig
 
@@ -98,7 +97,7 @@ def _evaluate_frames(scored: ScoredOptions, model: ModelOptions, report: ReportO
     _check_outputs({"--per-frame": report.per_frame, "--report": report.report}, report)
     records = _records(scored)
     if redact:
-        check_boxes(redact, (), [record.image for record in records])
+        redact.check_first([record.image for record in records])
     source = model.find()
     predictor = model.load(source, precision="fp32", batch_size=report.batch_size, runtime=report.runtime)
     evaluation = _evaluate(records, _as_predict(predictor), config)

@@ -122,13 +122,13 @@ def _clips(
 
 
 def _check_boxes(redact: RedactConfig, clips: Sequence[Clip]) -> None:
-    from endoseg_cli.data.clips.redaction import check_boxes
+    from endoseg_cli.data.clips.redaction import check_videos
 
     for clip in clips:
         if isinstance(clip.frames, Path):
-            check_boxes(redact, [clip.frames], ())
+            check_videos(redact, [clip.frames])
         else:
-            check_boxes(redact, (), clip.frames)
+            redact.check_first(clip.frames)
 
 
 def _pages(clips: Sequence[Clip], paths: VideoPaths, pages: PageOptions) -> list[Path]:

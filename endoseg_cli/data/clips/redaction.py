@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from endoseg_cli.errors import InputError, MissingInputError
 from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view
-from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.redaction import RedactConfig, Redaction
 from endoseg_cli.pictures.visible_part import Part, common_part, visible_part
 from endoseg_cli.video.reading.field_of_view import LONGEST_LOOK, LOOKS
@@ -20,18 +19,14 @@ from endoseg_cli.video.reading.reader import VideoReader, probe
 from endoseg_cli.video.reading.sequence import SequenceReader
 
 
-def check_boxes(redact: RedactConfig, videos: Sequence[Path], pictures: Sequence[Path]) -> None:
-    """Raise UsageError for a box that leaves the frames of a video or of the first picture, before work is done.
+def check_videos(redact: RedactConfig, videos: Sequence[Path]) -> None:
+    """Raise UsageError for a box that leaves the frames of a video, before work is done.
 
-    The other pictures are checked when they are read; what cannot be read is left to those who do.
+    What cannot be read is left to those who do.
     """
     for path in videos:
         with suppress(InputError, MissingInputError):
             redact.check(probe(path).upright_size, path)
-    for path in pictures[:1]:
-        with suppress(InputError, MissingInputError):
-            height, width = read_image(path).shape[:2]
-            redact.check((height, width), path)
 
 
 def redaction_in_video(

@@ -31,7 +31,11 @@ class Source:
     """Where a sequence lies below the folder it was found in."""
     name: str = ""
     """What tables and messages call it: its path below the folder it was found in, and no more of that than is needed
-    to tell the inputs of a job apart."""
+    to tell the inputs of a job apart. The name of the file unless it is given."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.path.name)
 
     @cached_property
     def is_picture(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from endoseg_cli.data.clips.redaction import check_boxes, redaction_in_video
+from endoseg_cli.data.clips.redaction import check_videos, redaction_in_video
 from endoseg_cli.errors import UsageError
 from endoseg_cli.inference.inputs.sources import Source, is_pipe
 from endoseg_cli.inference.predict.predictor import Pixels
@@ -90,8 +90,8 @@ def check_redaction(redact: RedactConfig, sources: Sequence[Source]) -> None:
     sequences = [source.pictures[:1] for source in sources if source.pictures]
     stills = [source.path for source in sources if source.is_picture]
     for pictures in (*sequences, stills):
-        check_boxes(redact, (), pictures)
-    check_boxes(redact, files, ())
+        redact.check_first(pictures)
+    check_videos(redact, files)
 
 
 def _checked(box: FieldOfView, size: tuple[int, int], path: Path) -> FieldOfView:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from endoseg_cli.data.clips.redaction import check_boxes
+from endoseg_cli.data.clips.redaction import check_videos
 from endoseg_cli.data.labels.layout import DEFAULT_FRAMES_PER_SECOND, find_labeled, unlabeled_files
 from endoseg_cli.data.labels.short_names import short_names
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError, UsageError
@@ -108,7 +108,8 @@ def suggest_frames(
     pictures, videos = _find(config.unlabeled)
     labeled = [record.image for root in config.labeled for record in find_labeled(root)]
     if config.redact:
-        check_boxes(config.redact, [path for _, path in videos], [path for _, path in pictures])
+        config.redact.check_first([path for _, path in pictures])
+        check_videos(config.redact, [path for _, path in videos])
     names = _names(config, [path for _, path in (*pictures, *videos)])
     scorer = load_scorer()
     failures: list[EndosegError] = []

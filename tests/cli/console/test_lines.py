@@ -108,8 +108,8 @@ def test_quiet_shows_no_bar_and_no_summary_but_warnings(
         part.partition("m")[2] if index else part for index, part in enumerate(terminal.getvalue().split("\x1b["))
     )
     assert plain.splitlines() == [
-        "warning: in/[red]a.mp4: 1 packet could not be decoded",
-        "warning: in/[red]a.mp4: sound was left out",
+        "warning: [red]a.mp4: 1 packet could not be decoded",
+        "warning: [red]a.mp4: sound was left out",
     ]
 
 
