@@ -302,3 +302,20 @@ def test_tables_and_messages_name_inputs_without_their_folders(
     assert [row["input"] for row in rows] == ["deep/a.png", "two/a.png"]
     run = endoseg("segment", second, "--records", tmp_path / "t.csv", *options, "-v")
     assert str(second / "a.png") in (tmp_path / "t.csv").read_text() and f"{second / 'in.mp4'}: 4 frames" in run.stderr
+
+
+def test_processes_that_share_the_work_blank_and_name_as_one_does(
+    endoseg: Endoseg, tmp_path: Path, lesion_everywhere: Path
+) -> None:
+    inputs = tmp_path / "Mueller"
+    inputs.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        clip(inputs, name=name)
+    write_png(inputs / "c.png", burnt_in(1))
+    products = ("--overlay", tmp_path / "o", "--records", tmp_path / "t.csv", "--weights", lesion_everywhere)
+    run = endoseg("segment", inputs, *products, *BOTH, "--jobs", 2)
+    assert run.code == 0 and str(inputs) not in run.stderr, run.stderr
+    pictures = [*seen(tmp_path / "o" / "a.mp4"), *seen(tmp_path / "o" / "b.mp4"), read_image(tmp_path / "o" / "c.png")]
+    assert len(pictures) == 9 and not any(shows_any(picture) for picture in pictures)
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert [row["input"] for row in rows] == [*["a.mp4"] * 4, *["b.mp4"] * 4, "c.png"]
