@@ -10,7 +10,7 @@ from pathlib import Path
 from endoseg_cli.errors import MissingInputError, UsageError
 from endoseg_cli.inference.cluster.remote_files import RemoteFile, find_remote
 from endoseg_cli.inference.inputs.addresses import is_address, plain_input, without_secrets
-from endoseg_cli.inference.inputs.sources import Source, find_sources, is_standard_input
+from endoseg_cli.inference.inputs.sources import Source, find_sources, is_standard_input, named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def find_videos(inputs: Sequence[str], *, sequences: bool, on_note: Callable[[st
             found.setdefault(file.path, Source(path=file.path, place=file.place))
     _check([source for path, source in found.items() if path not in remote])
     shown = tuple(without_secrets(text) if is_address(text) else text for text in texts)
-    return Inputs(texts=shown, sources=tuple(found.values()), remote=remote)
+    return Inputs(texts=shown, sources=tuple(named(list(found.values()))), remote=remote)
 
 
 def _check(sources: Sequence[Source]) -> None:

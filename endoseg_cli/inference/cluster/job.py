@@ -21,13 +21,14 @@ from endoseg_cli.inference.cluster.tables import Tables
 from endoseg_cli.inference.cluster.video_task import Done, Order, VideoTask, own_entry
 from endoseg_cli.inference.inputs.addresses import called, is_address
 from endoseg_cli.inference.inputs.sources import Shard
+from endoseg_cli.inference.inputs.views import check_redaction
 from endoseg_cli.inference.job import JobListener, JobResult, check_frame_options
 from endoseg_cli.inference.many.gather import Telling, result_of
 from endoseg_cli.inference.many.messages import Advanced, Ended
 from endoseg_cli.inference.many.run import SegmentJob
 from endoseg_cli.inference.many.units import Unit, expected_frames
 from endoseg_cli.inference.predict.choice import PredictorChoice
-from endoseg_cli.inference.write.output_paths import Targets, check_class_folders, plan
+from endoseg_cli.inference.write.output_paths import Targets, check_class_folders, check_no_originals, plan
 from endoseg_cli.networks.files.bundle import load_bundle
 
 TOKEN_ENDING = ".endoseg.tmp"
@@ -97,7 +98,7 @@ class _Job:
             endoseg_cli.__version__,
             sha256_of(choice.path),
             replace(choice, path=Path(), device=""),
-            replace(config, overwrite=False),
+            replace(config, overwrite=False, whole_paths=False),
             (overlay, self._order.wants_records, self._order.wants_annotations),
         )
         self._targets: list[Targets] = []
@@ -117,6 +118,9 @@ class _Job:
         sources, texts = self._found.sources, self._found.texts
         self._targets = plan(sources, texts, self._outputs, shard, is_done=is_done, is_own=self._tables.is_own)
         self._fresh = [target for target in self._targets if not done.get(target.source.path)]
+        if self._order.config.redact:
+            check_redaction(self._order.config.redact, [target.source for target in self._fresh])
+            check_no_originals(self._fresh)
         if not self._outputs.overwrite:
             _check_stores(self._fresh)
         self._tables.check_addresses()
@@ -155,7 +159,7 @@ class _Job:
                         telling.take(all_ended[-1])
                         continue
                     before += 1
-                    listener.noted(f"done before: {task.name}")
+                    listener.noted(f"done before: {task.row_name}")
                     frames = done.outcome.frames
                     telling.take(Advanced(first=task.number, frames=frames, total=frames))
         return before, all_ended
@@ -167,6 +171,7 @@ class _Job:
         return VideoTask(
             number=number,
             name=target.called,
+            row_name=target.called if self._order.config.whole_paths else target.source.name,
             targets=placed,
             url=None if remote is None else remote.url,
             size=size,

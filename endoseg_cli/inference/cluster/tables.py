@@ -53,7 +53,7 @@ class Tables:
         with opened_tables(here, class_names) as (records, annotations):
             for task in tasks:
                 rows = local_copy(self._ledger.rows_file(task.key), self._scratch / "rows.gz")
-                write_again(rows, task.name, records, annotations, self._picture)
+                write_again(rows, task.row_name, records, annotations, self._picture)
         for path in self._stage.files():
             deliver(path, self._stage.final(path))
         self._note()

@@ -37,6 +37,8 @@ class VideoTask:
     """Place among the inputs of the job."""
     name: str
     """What the user calls it, without secrets."""
+    row_name: str
+    """What tables and messages call it."""
     targets: Targets
     """Where its outputs go: paths from the root on, or addresses."""
     url: str | None
@@ -145,6 +147,7 @@ class _Doing:
             overlay=order.overlay,
             model=card.name,
             half_precision=predictor.half_precision,
+            keep_metadata=order.config.keep_metadata,
         )
         rows = RowsWriter(self._rows, final=self._stage.final)
         try:

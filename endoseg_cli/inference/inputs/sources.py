@@ -82,14 +82,14 @@ def find_sources(
     for text in inputs:
         for source in _joined(text, on_note) if sequences else _expand(text, on_note):
             found.setdefault(source.path.resolve(), source)
-    sources = _named(list(found.values()))
+    sources = named(list(found.values()))
     if sequences and not any(source.pictures for source in sources):
         raise UsageError("--fps is for folders of pictures, and the inputs hold none", hint="leave it out")
     return sources
 
 
-def _named(sources: Sequence[Source]) -> list[Source]:
-    """Give every input its name."""
+def named(sources: Sequence[Source]) -> list[Source]:
+    """Give every input of a job its name."""
     names = short_names([(source.path, _parts_below(source)) for source in sources])
     return [replace(source, name=name) for source, name in zip(sources, names, strict=True)]
 

@@ -16,7 +16,9 @@ from endoseg_cli.inference.cluster.private_folder import PREFIX
 from endoseg_cli.inference.cluster.remote_files import deliver
 from endoseg_cli.inference.cluster.video_task import NotSharedError
 from endoseg_cli.inference.pipeline import SegmentConfig
-from endoseg_cli.pictures.images import write_png
+from endoseg_cli.pictures.images import read_image, write_png
+from endoseg_cli.pictures.redaction import parse_redact
+from tests.burnt_in import BOX, SIZE, burnt_in, shows_any
 from tests.inference.brightness import decode, disc_picture
 from tests.inference.cluster.fake_store import FakeS3
 from tests.inference.cluster.in_process import InProcess, run, same_video
@@ -103,7 +105,7 @@ def test_what_is_finished_is_left_as_it_is(videos: Path, tmp_path: Path, random_
     shutil.copy(videos / "b.mp4", videos / "c.mp4")
     second = run([videos], random_model, cluster=cluster, listener=listener, masks=out, records=out / "t.csv")
     assert not second.failures and second.before == 2 and cluster.loads == 4
-    assert f"noted done before: {videos / 'b.mp4'}" in listener.heard and "finished c.mp4" in listener.heard
+    assert "noted done before: b.mp4" in listener.heard and "finished c.mp4" in listener.heard
     assert {path: path.stat().st_mtime_ns for path in before} == before
     names = [Path(name).name for name in inputs_of(out / "t.csv")]
     assert names == ["b.mp4"] * 6 + ["c.mp4"] * 6 + ["a.mp4"] * 3
@@ -190,9 +192,7 @@ def test_from_a_store_to_a_store(s3: FakeS3, videos: Path, tmp_path: Path, rando
     s3.get_file("/bucket/out/masks/b/a.mp4", str(tmp_path / "copy.mp4"))
     assert same_video(tmp_path / "copy.mp4", tmp_path / "m.mp4")
     table = s3.cat_file("/bucket/out/t.csv").decode().splitlines()
-    assert [row["input"] for row in csv.DictReader(table)] == ["s3://bucket/v/a.mp4"] * 6 + [
-        "s3://bucket/v/b/a.mp4"
-    ] * 6
+    assert [row["input"] for row in csv.DictReader(table)] == ["a.mp4"] * 6 + ["b/a.mp4"] * 6
     assert len(s3.find("/bucket/out/images")) == 12 and s3.exists("/bucket/out/pages/b/a.html")
     written, again = list(s3.puts), InProcess()
     assert run(["s3://bucket/v"], random_model, cluster=again, **all_products(root)).before == 2 and again.loads == 0
@@ -216,7 +216,7 @@ def test_videos_here_and_elsewhere_in_the_order_they_are_given(
     s3.pipe_file("/bucket/v/x.mp4", (videos / "b.mp4").read_bytes())
     given = ["s3://bucket/v/x.mp4", f"file://{videos / 'b.mp4'}", "s3://bucket/v/x.mp4"]
     run(given, random_model, masks=tmp_path / "out", records=tmp_path / "t.csv")
-    assert list(dict.fromkeys(inputs_of(tmp_path / "t.csv"))) == ["s3://bucket/v/x.mp4", str(videos / "b.mp4")]
+    assert list(dict.fromkeys(inputs_of(tmp_path / "t.csv"))) == ["x.mp4", "b.mp4"]
 
 
 def test_a_sequence_of_pictures(tmp_path: Path, random_model: Path) -> None:
@@ -274,3 +274,21 @@ def test_a_machine_with_other_folders_does_nothing(videos: Path, tmp_path: Path,
     with pytest.raises(NotSharedError, match=f"it does not see the folder {tmp_path / 'out'} of the machine"):
         run([videos / "b.mp4"], random_model, cluster=Elsewhere(), masks=tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_burnt_in_or_told_does_not_leave_a_node(
+    s3: FakeS3, render: Render, tmp_path: Path, lesion_everywhere: Path
+) -> None:
+    clip = render(Clip(name="clip.mp4", size=SIZE, frames=3, picture=burnt_in, audio="aac"))
+    s3.pipe_file("/bucket/burnt/a.mp4", clip.read_bytes())
+    config = SegmentConfig(redact=parse_redact(["outside-field-of-view", BOX]))
+    out = tmp_path / "out"
+    products: dict[str, Any] = {"overlay": out / "o", "frames": out / "f", "records": out / "t.csv"}
+    assert not run(["s3://bucket/burnt", clip], lesion_everywhere, config=config, **products).failures
+    pictures = [*decode(out / "o/a.mp4")[0], *decode(out / "o/clip.mp4")[0]]
+    pictures += [read_image(path) for path in sorted((out / "f").rglob("*.png"))]
+    assert len(pictures) == 12 and not any(shows_any(picture) for picture in pictures)
+    assert inputs_of(out / "t.csv") == ["a.mp4"] * 3 + ["clip.mp4"] * 3
+    with pytest.raises(UsageError, match="leaves the frame of 160x120"):
+        outside = SegmentConfig(redact=parse_redact(["0,0,161,1"]))
+        run([clip], lesion_everywhere, config=outside, overlay=tmp_path / "p.mp4")

@@ -161,7 +161,7 @@ def test_videos_that_fail_are_named_and_the_next_run_does_only_them(
     assert f"failed: {videos / 'long.mp4'}: {videos / 'long.mp4'} was not done: its worker was killed" in stderr
     assert f"failed: {videos / 'a.mp4'}: " in stderr
     assert visible(out) == ["masks/z.mp4", "overlays/z.mp4", "t.csv"]
-    assert {row["input"] for row in csv.DictReader((out / "t.csv").open())} == {str(videos / "z.mp4")}
+    assert {row["input"] for row in csv.DictReader((out / "t.csv").open())} == {"z.mp4"}
 
     (tmp_path / "whole.mp4").replace(videos / "a.mp4")
     again = start("segment", videos, *products(out), *nodes.options)

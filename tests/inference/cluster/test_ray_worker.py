@@ -44,7 +44,7 @@ def work(tmp_path: Path, model: Path, *, version: str = endoseg_cli.__version__,
     )
     size = changed.get("size", path.stat().st_size)
     targets = targets_for(changed.get("path", path), masks=tmp_path / "m.mp4")
-    task = VideoTask(number=0, name="in.mp4", targets=targets, url=None, size=size, settings="")
+    task = VideoTask(number=0, name="in.mp4", row_name="in.mp4", targets=targets, url=None, size=size, settings="")
     choice = PredictorChoice(path=Path("/not/here/model.safetensors"), device="cpu", precision="fp32")
     return do_task(version, pickle.dumps((order, choice)), pickle.dumps(task), np.fromfile(model, np.uint8))
 
