@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from tests.hostile.cases import Case, Make, frame, mask, pairs, picture, png_header, text, together
+from tests.hostile.cases import Case, Make, frame, holed_jpeg, mask, pairs, picture, png_header, text, together
 from tests.networks.tiny import save_to, tiny_bundle
 from tests.video.rendering import Clip, render_clip
 
@@ -116,6 +116,22 @@ VIDEOS = (
         says=r"c\.png",
         leaves="m/a.png m/b.png",
     ),
+    Case(
+        name="one JPEG with a hole of two",
+        make=together(picture("i/a.png"), holed_jpeg("i/b.jpg")),
+        command="segment {}/i --masks-dir {}/m --weights {model} --device cpu",
+        code=7,
+        says=r"damaged one; .*b\.jpg",
+        leaves="m/a.png",
+    ),
+    Case(
+        name="one JPEG with a hole in a sequence",
+        make=together(picture("i/a.png"), holed_jpeg("i/b.jpg"), picture("i/c.png")),
+        command="segment {}/i --fps 5 --out {}/m.mp4 --weights {model} --device cpu",
+        code=7,
+        says=r"left out: .*b\.jpg",
+        leaves="m.mp4",
+    ),
 )
 
 
@@ -140,6 +156,7 @@ PICTURES = (
     _picture("text", text("a.png", "x"), 3, r"a\.png"),
     _picture("a header alone", text("a.png", png_header(32, 24)), 3, r"a\.png"),
     _picture("a header without measure", text("a.png", png_header(1 << 31, 1 << 31)), 3, r"a\.png"),
+    _picture("a JPEG with a hole", holed_jpeg("a.jpg"), 3, r"damaged one; .*a\.jpg", file="a.jpg"),
     _picture("no sides", text("a.png", png_header(0, 0)), 3, r"a\.png"),
     _picture("not there", lambda _: None, 3, r"a\.png"),
 )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.hostile.cases import Case, Make, coco, frame, mask, pairs, picture, png_header, text, together
+from tests.hostile.cases import Case, Make, coco, frame, holed_jpeg, mask, pairs, picture, png_header, text, together
 
 CHECK = "check --labeled {}"
 COCO = "check --labeled {}/a.json"
@@ -120,6 +120,27 @@ FOLDERS = (
         command=CHECK,
         code=3,
         says="0.png",
+    ),
+    Case(
+        name="picture with a hole",
+        make=together(pairs(), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command=CHECK,
+        code=3,
+        says=r"damaged one; .*x\.jpg",
+    ),
+    Case(
+        name="picture with a hole to train on",
+        make=together(pairs(3), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command="train --labeled {} --val-fraction 0.5 --encoder-weights none --out {}/run",
+        code=3,
+        says=r"damaged one; .*x\.jpg",
+    ),
+    Case(
+        name="picture with a hole to score",
+        make=together(pairs(), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command="evaluate --labeled {} --weights {model} --device cpu",
+        code=3,
+        says=r"damaged one; .*x\.jpg",
     ),
     Case(
         name="picture that promises too much",
