@@ -18,7 +18,7 @@ from endoseg_cli.video.reading.deinterlace import Deinterlacer
 from endoseg_cli.video.reading.info import VideoInfo, describe, time_base_of
 from endoseg_cli.video.reading.seeking import SEEK_MARGIN_SECONDS, frames_before
 from endoseg_cli.video.reading.source import open_video
-from endoseg_cli.video.reading.timestamps import TimestampRepair
+from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
 from endoseg_cli.video.reading.truncation import ends_early
 
 # A recording cut in the middle of a long group of pictures starts with this many undecodable packets at worst
@@ -106,6 +106,7 @@ class Decoder:
         """Set everything that depends on the position in the file."""
         time_base = time_base_of(self.stream)
         self._clock = TimestampRepair(time_base, self.stream.average_rate)
+        self._decoding_times = DecodingTimes(self._clock.step) if self.container.format.name == "avi" else None
         self._deinterlacer = Deinterlacer(time_base, self._threads)
         self._last_end: int | None = None
         self._cause = ""
@@ -158,14 +159,16 @@ class Decoder:
         for picture in self._deinterlacer.flush():
             yield self._finished(index, waiting.popleft(), picture)
             index += 1
-        self.damage.truncated = ends_early(self.container, self.stream, self._last_end, index)
+        self.damage.truncated = ends_early(self.container, self.stream, self._last_end)
 
     def _timestamp(self, frame: av.VideoFrame) -> int:
-        if frame.pts is not None:
-            self._last_end = max(self._last_end or 0, frame.pts + (frame.duration or self._clock.step))
-        pts = self._clock.next(frame.pts, frame.dts)
+        by_dts = self._decoding_times
+        pts, dts = (frame.pts, frame.dts) if by_dts is None else (by_dts.next(frame.dts), None)
+        if pts is not None:
+            self._last_end = max(self._last_end or 0, pts + (frame.duration or self._clock.step))
+        value = self._clock.next(pts, dts)
         self.damage.repaired_timestamps = self._clock.repaired
-        return pts
+        return value
 
     def _finished(self, index: int, stamp: _Stamp, picture: av.VideoFrame) -> DecodedFrame:
         self.damage.concealed_frames += stamp.damaged
@@ -192,6 +195,8 @@ class Decoder:
                     return
                 continue
             failures = 0 if frames else failures
+            if self._decoding_times is not None:
+                self._decoding_times.note_packet(packet.dts, is_key=packet.is_keyframe)
             yield from frames
 
     def _note_failure(self, error: av.error.FFmpegError) -> None:
