@@ -14,7 +14,7 @@ class Damage:
     concealed_frames: int = 0
     """Frames with parts that the decoder had to guess."""
     truncated: bool = False
-    """Whether the video ends earlier than its header says."""
+    """Whether the video ends earlier than its file says."""
     read_error: str | None = None
     """Why reading stopped before the end, if it did."""
     unreadable_pictures: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Damage:
         facts = [
             (self.damaged_packets, f"{_count(self.damaged_packets, 'packet')} could not be decoded"),
             (self.concealed_frames, f"{_count(self.concealed_frames, 'frame')} decoded only in part"),
-            (self.truncated, "the video ends earlier than its header says"),
+            (self.truncated, "the video is cut off: it ends earlier than its file says"),
             (self.read_error, f"reading stopped: {self.read_error}"),
             (
                 self.repaired_timestamps,

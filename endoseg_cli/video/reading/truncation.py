@@ -9,21 +9,28 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from endoseg_cli.video.reading.promised_size import lacks_bytes
+from endoseg_cli.video.reading.transport_end import ends_inside_a_packet
+
 FEWEST_OF_AVI = 0.95
 """Share of the time in an AVI's header that a whole file fills at least: a few frames may have been left out."""
-_RIFF_HEADER = 8
 _SLACK_SECONDS = Fraction(1, 10)
 # Only these keep the true length in a header; a transport stream's is guessed from what is there.
 _WITH_LENGTH = ("mp4", "matroska")
 
 
 def ends_early(container: InputContainer, stream: VideoStream, last_end: int | None) -> bool:
-    """Whether the last frame (its end in ticks) lies clearly before the end that the header promises.
+    """Whether the file lacks its end: it has fewer bytes than it says, or its last frame lies clearly too early.
 
-    Of an AVI the header has the size in bytes, too, and FFmpeg shortens its length to what is there.
+    `last_end` is the end of the last frame in ticks. Of an AVI, FFmpeg shortens the length to what is there.
     """
+    path = Path(container.name)
+    if container.format.name == "mpegts":
+        return ends_inside_a_packet(path)
+    if lacks_bytes(path):
+        return True
     if container.format.name == "avi":
-        return _lacks_bytes(Path(container.name)) or (last_end or 0) < FEWEST_OF_AVI * stream.frames - 2
+        return (last_end or 0) < FEWEST_OF_AVI * stream.frames - 2
     expected = _expected_end(container, stream)
     if expected is None or last_end is None or stream.time_base is None:
         return False
@@ -51,18 +58,3 @@ def _clock_time(text: str) -> Fraction | None:
         return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
     except ValueError:
         return None
-
-
-def _lacks_bytes(path: Path) -> bool:
-    """Whether an AVI is shorter than its parts, of which large ones have several, say; False for what is no file."""
-    if not path.is_file():
-        return False
-    at, size = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while at + _RIFF_HEADER <= size:
-            file.seek(at)
-            kind, length = file.read(4), int.from_bytes(file.read(4), "little")
-            if kind != b"RIFF":
-                return False
-            at += _RIFF_HEADER + length
-    return at > size + _RIFF_HEADER  # some writers count the header in

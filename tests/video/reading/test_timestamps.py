@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -41,7 +42,7 @@ def test_a_clock_that_starts_again_goes_on() -> None:
     assert repaired([100, 104, 108, 0, 4, 8]) == ([100, 104, 108, 112, 116, 120], 3)
 
 
-def decoded(keys: list[tuple[int | None, bool]], dts: list[int | None]) -> list[int]:
+def decoded(keys: Sequence[tuple[int, bool]], dts: list[int | None]) -> list[int]:
     times = DecodingTimes(step=2)
     for packet, is_key in keys:
         times.note_packet(packet, is_key=is_key)
