@@ -21,6 +21,8 @@ class Damage:
     """Of a sequence of pictures, why each one that could not be read was left out."""
     repaired_timestamps: int = 0
     """Frames whose timestamp was missing or not increasing; no damage by itself."""
+    coarse_clock: bool = False
+    """Whether frames share timestamps because the file's clock is too coarse; no damage by itself."""
     resized_frames: int = 0
     """Frames of another size than the first, scaled to that; no damage by itself."""
 
@@ -45,6 +47,10 @@ class Damage:
             (
                 self.repaired_timestamps,
                 f"{_count(self.repaired_timestamps, 'timestamp')} missing or not increasing, set anew",
+            ),
+            (
+                self.coarse_clock,
+                "the file's clock is too coarse for its frame rate; frames that share a time were spread",
             ),
             (
                 self.resized_frames,

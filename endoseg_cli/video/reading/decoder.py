@@ -13,6 +13,7 @@ import av
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
+from endoseg_cli.video.reading.coarse_clock import finer_clock
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.deinterlace import Deinterlacer
 from endoseg_cli.video.reading.info import VideoInfo, describe, time_base_of
@@ -74,6 +75,8 @@ class Decoder:
         self.info: VideoInfo = describe(
             path, self.container, self.stream, first.picture, first_pts=first.pts, interlaced=first.interlaced
         )
+        if self._finer is not None:
+            self.info = self._finer.described(self.info)
 
     def __enter__(self) -> Decoder:
         return self
@@ -104,8 +107,12 @@ class Decoder:
 
     def _restart(self) -> None:
         """Set everything that depends on the position in the file."""
-        time_base = time_base_of(self.stream)
-        self._clock = TimestampRepair(time_base, self.stream.average_rate)
+        time_base, rate = time_base_of(self.stream), self.stream.average_rate
+        self._finer = finer_clock(self.path, self.container.format.name, self.stream)
+        self.damage.coarse_clock = self._finer is not None
+        if self._finer is not None:
+            time_base, rate = time_base / self._finer.ticks, self._finer.rate / time_base
+        self._clock = TimestampRepair(time_base, rate)
         self._decoding_times = DecodingTimes(self._clock.step) if self.container.format.name == "avi" else None
         self._deinterlacer = Deinterlacer(time_base, self._threads)
         self._last_end: int | None = None
@@ -124,7 +131,7 @@ class Decoder:
 
     def _jumped(self, from_pts: int) -> Iterator[DecodedFrame] | None:
         """Seek, where that is exact; None where it is not, and then the frames follow on from the first one."""
-        index = frames_before(self.info, self.stream.index, from_pts)
+        index = None if self._finer is not None else frames_before(self.info, self.stream.index, from_pts)
         if index is None:
             return None
         margin = round(SEEK_MARGIN_SECONDS / self.info.time_base)
@@ -151,7 +158,7 @@ class Decoder:
         waiting: deque[_Stamp] = deque()  # of the frames inside the deinterlacer
         for frame in self._decoded():
             waiting.append(
-                _Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame, frame.duration or 0)
+                _Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame, self._duration(frame))
             )
             for picture in self._deinterlacer.push(frame):
                 yield self._finished(index, waiting.popleft(), picture)
@@ -166,9 +173,14 @@ class Decoder:
         pts, dts = (frame.pts, frame.dts) if by_dts is None else (by_dts.next(frame.dts), None)
         if pts is not None:
             self._last_end = max(self._last_end or 0, pts + (frame.duration or self._clock.step))
+        if self._finer is not None:
+            pts, dts = self._finer.next(pts), None
         value = self._clock.next(pts, dts)
         self.damage.repaired_timestamps = self._clock.repaired
         return value
+
+    def _duration(self, frame: av.VideoFrame) -> int:
+        return (frame.duration or 0) * (1 if self._finer is None else self._finer.ticks)
 
     def _finished(self, index: int, stamp: _Stamp, picture: av.VideoFrame) -> DecodedFrame:
         self.damage.concealed_frames += stamp.damaged

@@ -21,6 +21,8 @@ from endoseg_cli.video.writing.encoder import EncoderSettings, add_video_stream,
 from endoseg_cli.video.writing.target import check_target, container_for
 
 _BLACK, _WHITE, _GREY = np.uint8(16), np.uint8(235), 128  # limited-range luma, and chroma without colour
+_MATROSKA_TICKS = 1000
+"""Ticks of Matroska's clock in a second: no more frames can have different times."""
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
@@ -35,6 +37,7 @@ class _VideoWriter(FinishOrAbort):
         self, path: Path, info: VideoInfo, settings: EncoderSettings, *, overwrite: bool, origin_pts: int
     ) -> None:
         check_target(path, source=info.path, overwrite=overwrite)
+        _check_rate(path, info)
         self.path = path
         self._claim = Claim(path)
         self.part = self._claim.part
@@ -142,6 +145,15 @@ class _VideoWriter(FinishOrAbort):
                 f"cannot write {self.part}: {reason}",
                 hint="check that the disk has room and that the folder may be written to",
             ) from error
+
+
+def _check_rate(path: Path, info: VideoInfo) -> None:
+    rate = float(info.average_rate or 0)
+    if container_for(path) == "matroska" and rate > _MATROSKA_TICKS:
+        raise UsageError(
+            f"Matroska keeps whole milliseconds, too coarse for {rate:g} frames per second: {path}",
+            hint=f"write to {path.with_suffix('.mp4').name}",
+        )
 
 
 class MaskWriter(_VideoWriter):
