@@ -13,6 +13,7 @@ import av
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
+from endoseg_cli.video.ends.truncation import ends_early
 from endoseg_cli.video.reading.coarse_clock import finer_clock
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.deinterlace import Deinterlacer
@@ -20,7 +21,6 @@ from endoseg_cli.video.reading.info import VideoInfo, describe, time_base_of
 from endoseg_cli.video.reading.seeking import SEEK_MARGIN_SECONDS, frames_before
 from endoseg_cli.video.reading.source import open_video
 from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
-from endoseg_cli.video.reading.truncation import ends_early
 
 # A recording cut in the middle of a long group of pictures starts with this many undecodable packets at worst
 # (40 s at 25 frames a second); refusing a packet takes microseconds, so waiting costs nothing.

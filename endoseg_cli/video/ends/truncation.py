@@ -9,8 +9,8 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from endoseg_cli.video.reading.promised_size import lacks_bytes
-from endoseg_cli.video.reading.transport_end import ends_inside_a_packet
+from endoseg_cli.video.ends.promised_size import lacks_bytes
+from endoseg_cli.video.ends.transport_end import ends_inside_a_packet
 
 FEWEST_OF_AVI = 0.95
 """Share of the time in an AVI's header that a whole file fills at least: a few frames may have been left out."""

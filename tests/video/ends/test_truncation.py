@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from endoseg_cli.video.reading.promised_size import lacks_bytes
+from endoseg_cli.video.ends.promised_size import lacks_bytes
+from endoseg_cli.video.ends.transport_end import ends_inside_a_packet
 from endoseg_cli.video.reading.reader import VideoReader
-from endoseg_cli.video.reading.transport_end import ends_inside_a_packet
 from tests.video.conftest import Render
 from tests.video.rendering import Clip
 
