@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
 from endoseg_cli.video.ends.truncation import ends_early
+from endoseg_cli.video.geometry.budget import threads_within
 from endoseg_cli.video.reading.coarse_clock import finer_clock
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.deinterlace import Deinterlacer
@@ -61,7 +62,10 @@ class Decoder:
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
-        """Raises MissingInputError or InputError when there is no decodable video; `threads` 0 means one per core."""
+        """Raises MissingInputError or InputError when there is no decodable video.
+
+        `threads` 0 means one per core, fewer for large frames.
+        """
         self.path = path
         self._threads = threads
         self.damage = Damage()
@@ -102,7 +106,7 @@ class Decoder:
     def _open(self) -> None:
         self.container, self.stream = open_video(self.path)
         self.stream.thread_type = "AUTO"
-        self.stream.thread_count = self._threads
+        self.stream.thread_count = threads_within(self.stream.width, self.stream.height, self._threads)
         self._restart()
 
     def _restart(self) -> None:
