@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ VIDEOS = (
     _video("cut in matroska", clip("a.mkv", keep=0.8, frames=60, options={"g": "10"}, picture=noise), 7, file="a.mkv"),
     _video("times uneven", clip("a.mkv", pts=[0, 1, 7, 8]), 0, file="a.mkv"),
     _video("times far apart", clip("a.mkv", pts=[0, 1, 90_000, 90_001]), 0, file="a.mkv"),
+    _video("B-frames in avi", clip("a.avi", frames=12, options={"bf": "2", "b_strategy": "0"}), 0, file="a.avi"),
+    _video("cut in avi", clip("a.avi", keep=0.8, frames=60, options={"g": "10"}, picture=noise), 7, file="a.avi"),
+    _video("cut in a packet", clip("a.ts", keep=0.999, audio="aac", picture=noise), 7, "cut off", file="a.ts"),
+    _video("2000 a second", clip("a.mkv", time_base=Fraction(1, 2000)), 0, "too coarse", file="a.mkv"),
+    _video(
+        "2000 a second to mkv",
+        clip("a.mkv", time_base=Fraction(1, 2000)),
+        2,
+        "milliseconds",
+        file="a.mkv",
+        more="--overlay {}/o.mkv",
+    ),
     _video("not there", lambda _: None, 3, r"a\.mp4"),
     _video("a folder called mp4", lambda folder: (folder / "a.mp4").mkdir(), 3),
     _video("start behind the end", clip(), 2, "start|--end", more="--start 9 --end 1"),

@@ -42,10 +42,11 @@ def _expected_end(container: InputContainer, stream: VideoStream) -> Fraction | 
     """Return the end of the video stream in seconds, None where the file does not know it for certain."""
     if not any(name in container.format.name for name in _WITH_LENGTH):
         return None
-    if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
     if "DURATION" in stream.metadata:
         return _clock_time(stream.metadata["DURATION"])
+    # Matroska has no other; to a stream that begins late FFmpeg gives the file's length for its own.
+    if stream.duration and stream.time_base and "matroska" not in container.format.name:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
     # Without a length per stream, the file's length is that of its longest one, which may be the sound.
     alone = len(container.streams) == 1 and container.duration
     return Fraction(container.duration or 0, av.time_base) if alone else None

@@ -11,8 +11,8 @@ _BYTES_A_PIXEL = 2.25
 
 
 def frames_within(width: int, height: int) -> int:
-    """Return how many frames of a size the budget holds, at least 2."""
-    return max(int(MOST_BYTES / (width * height * _BYTES_A_PIXEL)), 2)
+    """Return how many frames of a size the budget holds, at least 2; a size of 0 is one that is not known yet."""
+    return max(int(MOST_BYTES / (max(width * height, 1) * _BYTES_A_PIXEL)), 2)
 
 
 def threads_within(width: int, height: int, wanted: int = 0) -> int:

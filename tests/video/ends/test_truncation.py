@@ -22,8 +22,8 @@ def noise(index: int, size: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (*size, 3), dtype=np.uint8)
 
 
-def two_videos(path: Path, frames: int, of_the_other: int) -> Path:
-    """Write a file with a video of LARGE pictures and another one of SMALL."""
+def two_videos(path: Path, frames: int, of_the_other: int, *, begins: int = 0) -> Path:
+    """Write a file with a video of LARGE pictures, which `begins` so many frames late, and another one of SMALL."""
     with av.open(str(path), "w") as output:
         streams = []
         for (height, width), count in ((LARGE, frames), (SMALL, of_the_other)):
@@ -31,9 +31,9 @@ def two_videos(path: Path, frames: int, of_the_other: int) -> Path:
             assert isinstance(stream, av.VideoStream)
             stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
             streams.append((stream, count))
-        for index in range(max(frames, of_the_other)):
-            for stream, count in streams:
-                if index < count:
+        for index in range(max(begins + frames, of_the_other)):
+            for (stream, count), first in zip(streams, (begins, 0), strict=True):
+                if first <= index < first + count:
                     frame = av.VideoFrame.from_ndarray(noise(index, (stream.height, stream.width)), "rgb24")
                     frame.pts, frame.time_base = index, Fraction(1, 25)
                     output.mux(stream.encode(frame))
@@ -63,6 +63,13 @@ def test_another_video_in_the_file_says_nothing_of_the_length(
     tmp_path: Path, name: str, frames: tuple[int, int]
 ) -> None:
     assert not is_cut(two_videos(tmp_path / name, *frames))
+
+
+def test_a_video_that_begins_long_after_another_one_is_whole(tmp_path: Path) -> None:
+    path = two_videos(tmp_path / "late.mkv", 50, 500, begins=200)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].duration == 20_000, "FFmpeg's guess, which is the other one's"
+    assert not is_cut(path)
 
 
 def test_a_longer_sound_says_nothing_of_the_length(render: Render) -> None:
