@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from endoseg_cli.errors import InputError, MissingInputError, OutputError
 from endoseg_cli.part_file import whole_file
+from endoseg_cli.pictures.jpeg_damage import is_damaged
+from endoseg_cli.pictures.library_messages import overheard
 from endoseg_cli.pictures.mask_values import describe_values, foreground_mask
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
@@ -114,16 +116,19 @@ def _decode(path: Path, flags: int) -> NDArray[np.generic]:
         raise MissingInputError(f"no such file: {path}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    pixels, is_large = _decoded(data, flags)
-    if pixels is None and not is_large and flags != cv2.IMREAD_UNCHANGED:
-        # whole numbers of 32 bits and some floats: OpenCV reads them only as they are
-        pixels, is_large = _decoded(data, cv2.IMREAD_UNCHANGED)
-        pixels = None if pixels is None else _three_channels(pixels)
+    with overheard() as said:
+        pixels, is_large = _decoded(data, flags)
+        if pixels is None and not is_large and flags != cv2.IMREAD_UNCHANGED:
+            # whole numbers of 32 bits and some floats: OpenCV reads them only as they are
+            pixels, is_large = _decoded(data, cv2.IMREAD_UNCHANGED)
+            pixels = None if pixels is None else _three_channels(pixels)
     if is_large:
         raise InputError(f"expected a picture of at most {MOST_PIXELS // 10**6} million pixels, found more: {path}")
     if pixels is None:
         found = "a damaged or foreign one" if data.size else "an empty one"
         raise InputError(f"expected a picture file, found {found}: {path}")
+    if is_damaged(data, pixels, said):
+        raise InputError(f"expected a whole picture, found a damaged one; copy or export it again: {path}")
     if path.suffix.lower() in PAGED_SUFFIXES and (pages := _count_pages(path)) > 1:
         raise InputError(
             f"expected one picture, found {pages} pages or frames in {path}", hint="save each as a picture of its own"

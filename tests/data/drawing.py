@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -32,6 +34,19 @@ def save(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], quality: in
     is_jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
     _, encoded = cv2.imencode(path.suffix, stored, [cv2.IMWRITE_JPEG_QUALITY, quality] if is_jpeg else [])
     path.write_bytes(encoded.tobytes())
+    return path
+
+
+def turn_by_exif(path: Path, orientation: int) -> Path:
+    """Write EXIF's orientation, 2 to 8, into a JPEG or a PNG."""
+    exif = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0\0\0\0"
+    data = path.read_bytes()
+    if data.startswith(b"\x89PNG"):
+        chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+        path.write_bytes(data[:33] + chunk + data[33:])
+    else:
+        exif = b"Exif\0\0" + exif
+        path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
     return path
 
 

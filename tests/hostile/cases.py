@@ -72,6 +72,17 @@ def picture(name: str, pixels: NDArray[Any] | None = None, seed: int = 0) -> Mak
     return lambda folder: save(folder / name, frame(seed) if pixels is None else pixels)
 
 
+def holed_jpeg(name: str) -> Make:
+    """Return what saves a JPEG that lacks some bytes in its middle, which decoders salvage."""
+    pixels = np.random.default_rng(1).integers(0, 255, (*SIDE, 3), dtype=np.uint8)
+
+    def make(folder: Path) -> None:
+        content = save(folder / name, pixels).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2] + content[len(content) // 2 + 200 :])
+
+    return make
+
+
 def pairs(count: int = 2, images: str = "images", masks: str = "masks") -> Make:
     """Return what draws a healthy labelled folder."""
 

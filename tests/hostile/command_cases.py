@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from tests.hostile.cases import Case, Make, frame, mask, pairs, picture, png_header, text, together
+from tests.hostile.cases import Case, Make, frame, holed_jpeg, mask, pairs, picture, png_header, text, together
 from tests.networks.tiny import save_to, tiny_bundle
 from tests.video.rendering import Clip, render_clip
 
@@ -61,6 +62,18 @@ VIDEOS = (
     _video("cut in matroska", clip("a.mkv", keep=0.8, frames=60, options={"g": "10"}, picture=noise), 7, file="a.mkv"),
     _video("times uneven", clip("a.mkv", pts=[0, 1, 7, 8]), 0, file="a.mkv"),
     _video("times far apart", clip("a.mkv", pts=[0, 1, 90_000, 90_001]), 0, file="a.mkv"),
+    _video("B-frames in avi", clip("a.avi", frames=12, options={"bf": "2", "b_strategy": "0"}), 0, file="a.avi"),
+    _video("cut in avi", clip("a.avi", keep=0.8, frames=60, options={"g": "10"}, picture=noise), 7, file="a.avi"),
+    _video("cut in a packet", clip("a.ts", keep=0.999, audio="aac", picture=noise), 7, "cut off", file="a.ts"),
+    _video("2000 a second", clip("a.mkv", time_base=Fraction(1, 2000)), 0, "too coarse", file="a.mkv"),
+    _video(
+        "2000 a second to mkv",
+        clip("a.mkv", time_base=Fraction(1, 2000)),
+        2,
+        "milliseconds",
+        file="a.mkv",
+        more="--overlay {}/o.mkv",
+    ),
     _video("not there", lambda _: None, 3, r"a\.mp4"),
     _video("a folder called mp4", lambda folder: (folder / "a.mp4").mkdir(), 3),
     _video("start behind the end", clip(), 2, "start|--end", more="--start 9 --end 1"),
@@ -116,6 +129,22 @@ VIDEOS = (
         says=r"c\.png",
         leaves="m/a.png m/b.png",
     ),
+    Case(
+        name="one JPEG with a hole of two",
+        make=together(picture("i/a.png"), holed_jpeg("i/b.jpg")),
+        command="segment {}/i --masks-dir {}/m --weights {model} --device cpu",
+        code=7,
+        says=r"damaged one; .*b\.jpg",
+        leaves="m/a.png",
+    ),
+    Case(
+        name="one JPEG with a hole in a sequence",
+        make=together(picture("i/a.png"), holed_jpeg("i/b.jpg"), picture("i/c.png")),
+        command="segment {}/i --fps 5 --out {}/m.mp4 --weights {model} --device cpu",
+        code=7,
+        says=r"left out: .*b\.jpg",
+        leaves="m.mp4",
+    ),
 )
 
 
@@ -140,6 +169,7 @@ PICTURES = (
     _picture("text", text("a.png", "x"), 3, r"a\.png"),
     _picture("a header alone", text("a.png", png_header(32, 24)), 3, r"a\.png"),
     _picture("a header without measure", text("a.png", png_header(1 << 31, 1 << 31)), 3, r"a\.png"),
+    _picture("a JPEG with a hole", holed_jpeg("a.jpg"), 3, r"damaged one; .*a\.jpg", file="a.jpg"),
     _picture("no sides", text("a.png", png_header(0, 0)), 3, r"a\.png"),
     _picture("not there", lambda _: None, 3, r"a\.png"),
 )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.hostile.cases import Case, Make, coco, frame, mask, pairs, picture, png_header, text, together
+from tests.hostile.cases import Case, Make, coco, frame, holed_jpeg, mask, pairs, picture, png_header, text, together
 
 CHECK = "check --labeled {}"
 COCO = "check --labeled {}/a.json"
@@ -122,6 +122,27 @@ FOLDERS = (
         says="0.png",
     ),
     Case(
+        name="picture with a hole",
+        make=together(pairs(), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command=CHECK,
+        code=3,
+        says=r"damaged one; .*x\.jpg",
+    ),
+    Case(
+        name="picture with a hole to train on",
+        make=together(pairs(3), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command="train --labeled {} --val-fraction 0.5 --encoder-weights none --out {}/run",
+        code=3,
+        says=r"damaged one; .*x\.jpg",
+    ),
+    Case(
+        name="picture with a hole to score",
+        make=together(pairs(), holed_jpeg("images/x.jpg"), picture("masks/x.png", mask())),
+        command="evaluate --labeled {} --weights {model} --device cpu",
+        code=3,
+        says=r"damaged one; .*x\.jpg",
+    ),
+    Case(
         name="picture that promises too much",
         make=together(pairs(), text("images/0.png", png_header(60000, 60000))),
         command=CHECK,
@@ -180,6 +201,24 @@ COCOS = (
     Case(
         name="coco: two points", make=coco({"segmentation": [[1, 1, 2, 2]]}), command=COCO, code=3, says="three points"
     ),
+    Case(
+        name="coco: outside the picture",
+        make=coco(
+            annotations=[
+                {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[2, 2, 20, 2, 20, 18]]},
+                {"id": 2, "image_id": 1, "category_id": 1, "segmentation": [[32, 2, 40, 2, 40, 18]]},
+                {
+                    "id": 3,
+                    "image_id": 1,
+                    "category_id": 1,
+                    "segmentation": [[2, -9, 9, -9, 9, 0], [-5, 1, -2, 1, -2, 9]],
+                },
+            ]
+        ),
+        command=COCO,
+        code=0,
+        says=r"3 shapes lie wholly outside the picture and count nothing, the first one in a\.png",
+    ),
     Case(name="coco: far outside", make=coco({"segmentation": [[1e300, 1, 2, 2, 3, -1e300]]}), command=COCO, code=3),
     Case(
         name="coco: runs too long",
@@ -217,6 +256,12 @@ XMLS = tuple(
     for name, content, code, says in (
         ("healthy", XML.format(POLYGON), 0, "no faults"),
         ("a box", XML.format('<box label="polyp" xtl="1" ytl="1" xbr="9" ybr="9"/>'), 3, "box"),
+        (
+            "a polygon outside",
+            XML.format(POLYGON + '<polygon label="p" points="40,1;50,1;50,9"/>'),
+            0,
+            r"1 shape lies wholly outside the picture and counts nothing, the first one in a\.png",
+        ),
         ("points that are none", XML.format('<polygon label="p" points="a,b;c"/>'), 3, r"a\.xml"),
         ("points of nan", XML.format('<polygon label="p" points="nan,1;2,2;3,1"/>'), 3, r"a\.xml"),
         (
@@ -252,6 +297,12 @@ YOLOS = tuple(
     )
     for name, content, code, says in (
         ("healthy", "0 0.1 0.1 0.5 0.1 0.5 0.6\n", 0, "no faults"),
+        (
+            "outside the picture",
+            "0 0.1 0.1 0.5 0.1 0.5 0.6\n0 1.1 0.1 1.4 0.1 1.4 0.6\n",
+            0,
+            r"1 shape lies wholly outside the picture and counts nothing, the first one in a\.txt",
+        ),
         ("a box", "0 0.5 0.5 0.2 0.2\n", 3, r"a\.txt"),
         ("pixels for shares", "0 1 1 20 1 20 18\n", 3, r"a\.txt"),
         ("an odd number", "0 0.1 0.1 0.5 0.1 0.5 0.6 0.7\n", 3, r"a\.txt"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from endoseg_cli.errors import InputError, MissingInputError, OutputError
 from endoseg_cli.pictures.images import encode_jpeg, is_image, is_video, read_image, read_mask, write_png
-from tests.data.drawing import SIZE, draw_frame, draw_mask, save
+from tests.data.drawing import SIZE, draw_frame, draw_mask, save, turn_by_exif
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".TIFF"])
@@ -44,10 +43,7 @@ def test_16_bit_is_scaled_to_8(tmp_path: Path, suffix: str) -> None:
 
 
 def test_exif_orientation_turns_the_picture_upright(tmp_path: Path) -> None:
-    path = save(tmp_path / "turned.jpg", draw_frame(5))
-    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0) + b"\0\0\0\0"
-    data = path.read_bytes()
-    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    path = turn_by_exif(save(tmp_path / "turned.jpg", draw_frame(5)), 6)
     upright = np.rot90(draw_frame(5), k=-1)
     assert np.abs(read_image(path).astype(int) - upright).mean() < 5
 

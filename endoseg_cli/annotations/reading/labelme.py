@@ -118,7 +118,7 @@ def _pasted(data: Any, points: Ring, size: tuple[int, int]) -> RunLengths:
     crop = _decode_png(data)
     left, top = (round(value) for value in points[0].tolist())
     padded = np.zeros((size[0] + crop.shape[0], size[1] + crop.shape[1]), dtype=np.bool_)
-    if not (0 <= top <= size[0] and 0 <= left <= size[1]):
+    if not (0 <= top < size[0] and 0 <= left < size[1]):
         raise ValueError(f"a mask inside the picture, found its corner at {left}, {top}")
     padded[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     return encode(padded[: size[0], : size[1]])

@@ -40,6 +40,12 @@ class PictureLabels:
     runs: tuple[RunLengths, ...]
     """Masks, each of the picture's size."""
 
+    @property
+    def outside(self) -> int:
+        """How many shapes lie wholly outside the picture, so that the mask has nothing of them."""
+        far = np.array([self.size[1], self.size[0]])
+        return sum(bool((ring.max(axis=0) <= 0).any() or (ring.min(axis=0) >= far).any()) for ring in self.rings)
+
     def mask(self) -> Bitmap:
         """Return the union of all shapes, (H, W)."""
         mask = np.zeros(self.size, dtype=np.bool_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from endoseg_cli.annotations.reading.labels import PictureLabels
-from endoseg_cli.annotations.reading.yolo import is_yolo
+from endoseg_cli.annotations.reading.yolo import is_yolo, read_yolo
 from endoseg_cli.data.labels.faults import Fault
 from endoseg_cli.data.labels.folder_names import PlacedFile
 from endoseg_cli.data.labels.mask_reader import YOLO_SUFFIX, LocatedLabels, locate_picture, read_annotations
@@ -26,7 +26,7 @@ class AnnotatedPictures:
     faults: tuple[Fault, ...]
     """Entries that cannot be understood, pictures that are not there."""
     notes: tuple[str, ...]
-    """Which categories became one."""
+    """Which categories became one, and shapes outside their pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class FolderAnnotations:
     faults: tuple[Fault, ...]
     """LabelMe files without their picture, or that cannot be understood."""
     notes: tuple[str, ...]
-    """COCO files, which have to be named themselves."""
+    """COCO files, which have to be named themselves, and shapes outside their pictures."""
 
 
 def annotated_pictures(file: Path) -> AnnotatedPictures:
@@ -51,10 +51,14 @@ def annotated_pictures(file: Path) -> AnnotatedPictures:
         fault = Fault(kind="unreadable", path=file, message=error.message)
         return AnnotatedPictures(pictures=(), faults=(fault,), notes=())
     if isinstance(found, PictureLabels):
-        return _located(file, [(found.name, locate_picture(found.name, file))], faults=[], notes=[])
+        notes = _outside_note([(found.name, found.outside)])
+        return _located(file, [(found.name, locate_picture(found.name, file))], faults=[], notes=notes)
     names = [picture.name for picture in found.labels.pictures]
     faults = [Fault(kind="entry", path=file, message=message) for message in found.labels.faults]
-    return _located(file, list(zip(names, found.paths, strict=True)), faults=faults, notes=_categories_note(found))
+    notes = _categories_note(found) + _outside_note(
+        [(picture.name, picture.outside) for picture in found.labels.pictures]
+    )
+    return _located(file, list(zip(names, found.paths, strict=True)), faults=faults, notes=notes)
 
 
 def folder_annotations(
@@ -70,11 +74,13 @@ def folder_annotations(
     others: list[Path] = []
     faults: list[Fault] = []
     notes: list[str] = []
+    outside: list[tuple[str, int]] = []
     for placed in files:
         own, file = (placed.group, placed.stem), placed.path
         if file.suffix.lower() == YOLO_SUFFIX:
             if own in images and own not in masks and is_yolo(file):
                 of_frames.append((own, file))
+                outside.append((file.name, _outside_of_yolo(file)))
             else:
                 others.append(file)
             continue
@@ -96,6 +102,8 @@ def folder_annotations(
             faults.append(Fault(kind="partner", path=file, message=message))
         else:
             of_frames.append((key, file))
+            outside.append((file.name, found.outside))
+    notes += _outside_note(outside)
     return FolderAnnotations(of_frames=tuple(of_frames), others=tuple(others), faults=tuple(faults), notes=tuple(notes))
 
 
@@ -124,6 +132,24 @@ def _located(
 def _group(name: PurePosixPath) -> str:
     """Return the folders in a picture's name, less a leading images/ and ways up."""
     return "/".join(part for part in name.parent.parts if part not in {"images", ".."})
+
+
+def _outside_of_yolo(file: Path) -> int:
+    """Count the outlines outside their picture; what cannot be understood is told when it is read as a mask."""
+    try:
+        return read_yolo(file, (1, 1)).outside
+    except EndosegError:
+        return 0
+
+
+def _outside_note(pictures: Sequence[tuple[str, int]]) -> list[str]:
+    """Tell of shapes outside their pictures, given as (name, how many shapes) of each picture."""
+    found = [(name, count) for name, count in pictures if count]
+    if not found:
+        return []
+    total = sum(count for _, count in found)
+    shapes, count = ("1 shape lies", "counts") if total == 1 else (f"{total} shapes lie", "count")
+    return [f"{shapes} wholly outside the picture and {count} nothing, the first one in {found[0][0]}"]
 
 
 def _categories_note(found: LocatedLabels) -> list[str]:

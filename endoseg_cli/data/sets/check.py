@@ -86,6 +86,7 @@ def check_data(
     found = [*faults, *(fault for of in facts for fact in of for fault in fact.faults)]
     found += _no_foreground(labeled, facts[0], "labelled") + _no_foreground(val, facts[1], "validation")
     remarks = [*warnings, *_inverted(facts[0], "labelled"), *_inverted(facts[1], "validation")]
+    remarks += _turned([*facts[0], *facts[1]])
     trained = (
         ("labelled", facts[0], labeled),
         ("unlabelled", facts[2], unlabeled),
@@ -183,6 +184,17 @@ def _inverted(facts: Sequence[FrameFacts], title: str) -> list[str]:
         return []
     share = 100 * shares[len(shares) // 2]
     return [f"the median {title} mask is {share:.0f} % foreground: are the masks inverted (white must be the lesion)?"]
+
+
+def _turned(facts: Sequence[FrameFacts]) -> list[str]:
+    unclear = [fact for fact in facts if fact.mask is not None]
+    if not unclear:
+        return []
+    frames = "1 frame is" if len(unclear) == 1 else f"{len(unclear)} frames are"
+    return [
+        f"{frames} shown turned or mirrored (EXIF) and the mask is not, first {unclear[0].image} and {unclear[0].mask}:"
+        " a mask is taken as drawn on the frame as it is shown; if it was drawn on the frame as stored, turn it too"
+    ]
 
 
 def _count_groups(records: Sequence[LabeledRecord] | Sequence[UnlabeledRecord]) -> int:

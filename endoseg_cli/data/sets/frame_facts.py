@@ -15,7 +15,8 @@ from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.labels.mask_reader import read_label
 from endoseg_cli.data.sets.similarity import pixel_digest, thumbnail
 from endoseg_cli.errors import EndosegError
-from endoseg_cli.pictures.images import read_image
+from endoseg_cli.pictures.images import is_image, read_image
+from endoseg_cli.pictures.orientation import UNTURNED_SIDES, orientation_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class FrameFacts:
     """The mask's foreground as a share of its pixels, 0 to 1; None without a readable mask."""
     faults: tuple[Fault, ...]
     """What is wrong with the picture or its mask."""
+    mask: Path | None = None
+    """The mask, if it fits its picture as stored and as shown, which EXIF turns or mirrors otherwise than the mask."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,8 @@ def inspect_labeled(record: LabeledRecord) -> FrameFacts:
     faults = facts.faults
     if facts.size is not None and mask.shape != facts.size:
         faults = (*faults, _size_fault(record, facts.size, mask.shape))
-    return replace(facts, foreground=float(mask.mean()), faults=faults)
+    unclear = record.mask if _is_unclear(record, facts.size, mask.shape) else None
+    return replace(facts, foreground=float(mask.mean()), faults=faults, mask=unclear)
 
 
 def inspect_unlabeled(record: UnlabeledRecord) -> FrameFacts:
@@ -125,8 +129,21 @@ def _inspect(image: Path, group: str) -> FrameFacts:
     )
 
 
+def _is_unclear(record: LabeledRecord, shown: tuple[int, int] | None, found: tuple[int, ...]) -> bool:
+    """Whether it cannot be told if a mask was drawn on its picture as it is stored, or as EXIF has it shown."""
+    if shown is None or found != shown or not is_image(record.mask):
+        return False
+    turn = orientation_of(record.image)
+    could_be_stored = turn in UNTURNED_SIDES or shown[0] == shown[1]
+    return turn != 1 and could_be_stored and orientation_of(record.mask) != turn
+
+
 def _size_fault(record: LabeledRecord, expected: tuple[int, int], found: tuple[int, ...]) -> Fault:
-    turned = ", its sides swapped: was one of the two rotated?" if found[::-1] == expected else ""
+    turned = ""
+    if found[::-1] == expected:
+        is_shown_so = orientation_of(record.image) not in UNTURNED_SIDES
+        why = "EXIF turns the image, so turn the mask too" if is_shown_so else "was one of the two rotated?"
+        turned = f", its sides swapped: {why}"
     message = (
         f"expected a mask of {expected[1]}x{expected[0]} like its image {record.image}, "
         f"found {found[1]}x{found[0]}{turned}: {record.mask}"

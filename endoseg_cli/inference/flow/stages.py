@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Passed = TypeVar("Passed")
-MOST_WAITING_BYTES = 64 << 20
+MOST_WAITING_BYTES = 32 << 20
 """What may wait in each of the two queues."""
 _POLL_SECONDS = 0.05
 

@@ -14,13 +14,15 @@ class Damage:
     concealed_frames: int = 0
     """Frames with parts that the decoder had to guess."""
     truncated: bool = False
-    """Whether the video ends earlier than its header says."""
+    """Whether the video ends earlier than its file says."""
     read_error: str | None = None
     """Why reading stopped before the end, if it did."""
     unreadable_pictures: list[str] = field(default_factory=list)
     """Of a sequence of pictures, why each one that could not be read was left out."""
     repaired_timestamps: int = 0
     """Frames whose timestamp was missing or not increasing; no damage by itself."""
+    coarse_clock: bool = False
+    """Whether frames share timestamps because the file's clock is too coarse; no damage by itself."""
     resized_frames: int = 0
     """Frames of another size than the first, scaled to that; no damage by itself."""
 
@@ -40,11 +42,15 @@ class Damage:
         facts = [
             (self.damaged_packets, f"{_count(self.damaged_packets, 'packet')} could not be decoded"),
             (self.concealed_frames, f"{_count(self.concealed_frames, 'frame')} decoded only in part"),
-            (self.truncated, "the video ends earlier than its header says"),
+            (self.truncated, "the video is cut off: it ends earlier than its file says"),
             (self.read_error, f"reading stopped: {self.read_error}"),
             (
                 self.repaired_timestamps,
                 f"{_count(self.repaired_timestamps, 'timestamp')} missing or not increasing, set anew",
+            ),
+            (
+                self.coarse_clock,
+                "the file's clock is too coarse for its frame rate; frames that share a time were spread",
             ),
             (
                 self.resized_frames,

@@ -13,13 +13,15 @@ import av
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import InputError
+from endoseg_cli.video.ends.truncation import ends_early
+from endoseg_cli.video.geometry.budget import threads_within
+from endoseg_cli.video.reading.coarse_clock import finer_clock
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.deinterlace import Deinterlacer
 from endoseg_cli.video.reading.info import VideoInfo, describe, time_base_of
 from endoseg_cli.video.reading.seeking import SEEK_MARGIN_SECONDS, frames_before
 from endoseg_cli.video.reading.source import open_video
-from endoseg_cli.video.reading.timestamps import TimestampRepair
-from endoseg_cli.video.reading.truncation import ends_early
+from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
 
 # A recording cut in the middle of a long group of pictures starts with this many undecodable packets at worst
 # (40 s at 25 frames a second); refusing a packet takes microseconds, so waiting costs nothing.
@@ -60,7 +62,10 @@ class Decoder:
     """
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
-        """Raises MissingInputError or InputError when there is no decodable video; `threads` 0 means one per core."""
+        """Raises MissingInputError or InputError when there is no decodable video.
+
+        `threads` 0 means one per core, fewer for large frames.
+        """
         self.path = path
         self._threads = threads
         self.damage = Damage()
@@ -74,6 +79,8 @@ class Decoder:
         self.info: VideoInfo = describe(
             path, self.container, self.stream, first.picture, first_pts=first.pts, interlaced=first.interlaced
         )
+        if self._finer is not None:
+            self.info = self._finer.described(self.info)
 
     def __enter__(self) -> Decoder:
         return self
@@ -99,13 +106,18 @@ class Decoder:
     def _open(self) -> None:
         self.container, self.stream = open_video(self.path)
         self.stream.thread_type = "AUTO"
-        self.stream.thread_count = self._threads
+        self.stream.thread_count = threads_within(self.stream.width, self.stream.height, self._threads)
         self._restart()
 
     def _restart(self) -> None:
         """Set everything that depends on the position in the file."""
-        time_base = time_base_of(self.stream)
-        self._clock = TimestampRepair(time_base, self.stream.average_rate)
+        time_base, rate = time_base_of(self.stream), self.stream.average_rate
+        self._finer = finer_clock(self.path, self.container.format.name, self.stream)
+        self.damage.coarse_clock = self._finer is not None
+        if self._finer is not None:
+            time_base, rate = time_base / self._finer.ticks, self._finer.rate / time_base
+        self._clock = TimestampRepair(time_base, rate)
+        self._decoding_times = DecodingTimes(self._clock.step) if self.container.format.name == "avi" else None
         self._deinterlacer = Deinterlacer(time_base, self._threads)
         self._last_end: int | None = None
         self._cause = ""
@@ -123,7 +135,7 @@ class Decoder:
 
     def _jumped(self, from_pts: int) -> Iterator[DecodedFrame] | None:
         """Seek, where that is exact; None where it is not, and then the frames follow on from the first one."""
-        index = frames_before(self.info, self.stream.index, from_pts)
+        index = None if self._finer is not None else frames_before(self.info, self.stream.index, from_pts)
         if index is None:
             return None
         margin = round(SEEK_MARGIN_SECONDS / self.info.time_base)
@@ -150,7 +162,7 @@ class Decoder:
         waiting: deque[_Stamp] = deque()  # of the frames inside the deinterlacer
         for frame in self._decoded():
             waiting.append(
-                _Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame, frame.duration or 0)
+                _Stamp(self._timestamp(frame), frame.is_corrupt, frame.interlaced_frame, self._duration(frame))
             )
             for picture in self._deinterlacer.push(frame):
                 yield self._finished(index, waiting.popleft(), picture)
@@ -158,14 +170,21 @@ class Decoder:
         for picture in self._deinterlacer.flush():
             yield self._finished(index, waiting.popleft(), picture)
             index += 1
-        self.damage.truncated = ends_early(self.container, self.stream, self._last_end, index)
+        self.damage.truncated = ends_early(self.container, self.stream, self._last_end)
 
     def _timestamp(self, frame: av.VideoFrame) -> int:
-        if frame.pts is not None:
-            self._last_end = max(self._last_end or 0, frame.pts + (frame.duration or self._clock.step))
-        pts = self._clock.next(frame.pts, frame.dts)
+        by_dts = self._decoding_times
+        pts, dts = (frame.pts, frame.dts) if by_dts is None else (by_dts.next(frame.dts), None)
+        if pts is not None:
+            self._last_end = max(self._last_end or 0, pts + (frame.duration or self._clock.step))
+        if self._finer is not None:
+            pts, dts = self._finer.next(pts), None
+        value = self._clock.next(pts, dts)
         self.damage.repaired_timestamps = self._clock.repaired
-        return pts
+        return value
+
+    def _duration(self, frame: av.VideoFrame) -> int:
+        return (frame.duration or 0) * (1 if self._finer is None else self._finer.ticks)
 
     def _finished(self, index: int, stamp: _Stamp, picture: av.VideoFrame) -> DecodedFrame:
         self.damage.concealed_frames += stamp.damaged
@@ -192,6 +211,8 @@ class Decoder:
                     return
                 continue
             failures = 0 if frames else failures
+            if self._decoding_times is not None:
+                self._decoding_times.note_packet(packet.dts, is_key=packet.is_keyframe)
             yield from frames
 
     def _note_failure(self, error: av.error.FFmpegError) -> None:

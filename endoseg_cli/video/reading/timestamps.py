@@ -65,3 +65,35 @@ class TimestampRepair:
             self._offset += moved - value
             return moved
         return self._last + max(1, self._step // 2)
+
+
+class DecodingTimes:
+    """Gives each frame, in output order, a presentation time where the container keeps decoding times only (AVI).
+
+    Frames are shown in steps as even as they are stored, so it is the time at which the decoder gave the frame out,
+    less its delay. FFmpeg's own guess is wrong for the first frames of H.264 with B-frames, and by a frame for all.
+    """
+
+    def __init__(self, step: int) -> None:
+        """`step` is the usual distance of two frames in ticks."""
+        self._step = step
+        self._first_packet: int | None = None
+        self._delay: int | None = None
+        self._last: int | None = None
+
+    def note_packet(self, dts: int | None, *, is_key: bool) -> None:
+        """Hear of a packet that the decoder took; the first frame is that of the first packet that needs no other."""
+        if self._first_packet is None and is_key:
+            self._first_packet = dts
+
+    def next(self, dts: int | None) -> int:
+        """Return the time of the next frame, of which `dts` is the decoding time; None at the end, as FFmpeg has it."""
+        if dts is None:
+            value = (self._first_packet or 0) if self._last is None else self._last + self._step
+        else:
+            if self._delay is None:
+                delay = 0 if self._first_packet is None else dts - self._first_packet
+                self._delay = delay if 0 <= delay <= _MAX_REORDERED_FRAMES * self._step else 0
+            value = dts - self._delay
+        self._last = value
+        return value

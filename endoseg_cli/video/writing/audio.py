@@ -1,4 +1,4 @@
-"""Carry the sound of the input over into the overlay, packet by packet, without decoding it."""
+"""Carry the sound of the input over into the overlay, packet by packet as it is, without those that are damaged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from itertools import islice
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -17,8 +18,11 @@ from endoseg_cli.video.reading.source import open_container
 from endoseg_cli.video.writing.tags import without_comments
 
 # What muxers and filters answer to a packet they cannot make sense of; a full disk is another error.
-_REFUSED = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PermissionError)
-
+_REFUSED = (av.error.InvalidDataError, av.error.ArgumentError, av.error.PermissionError, av.error.PatchWelcomeError)
+_MOST_REFUSALS = 50
+"""Packets in a row that the output may refuse before the sound ends."""
+_SAMPLE = 50
+"""Packets at the beginning of which half must decode: about a second."""
 
 CLOCK_STARTS_AGAIN = 0.1
 """Seconds by which the time of sound must run back to be a new clock."""
@@ -34,8 +38,9 @@ class AudioCopy:
 
     def __init__(self, info: VideoInfo, output: OutputContainer, *, span: tuple[float | None, float | None]) -> None:
         """`span` is the first (included) and last (excluded) second to copy, on the input's clock."""
-        self.warnings: list[str] = []
-        """What could not be carried over, one sentence each."""
+        self._warnings: list[str] = []
+        self._damaged = self._refusals = 0
+        self._path = info.path
         self._output = output
         self._first = -math.inf if span[0] is None else span[0]
         self._end = math.inf if span[1] is None else span[1]
@@ -47,19 +52,31 @@ class AudioCopy:
         self._packets = self._wanted()
         self._next: tuple[float, av.Packet[Stream]] | None = next(self._packets, None)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be carried over so far, one sentence each."""
+        packets = "1 packet" if self._damaged == 1 else f"{self._damaged} packets"
+        return [*self._warnings, *([f"{packets} of the sound were damaged and left out"] if self._damaged else [])]
+
     def copy_until(self, seconds: float, *, origin: Fraction) -> None:
         """Mux all packets up to a time, both on the input's clock, `origin` seconds earlier than they are there.
 
-        Sound that the container refuses halfway ends there, with a warning.
+        Packets that the container refuses are left out; sound of which it takes no more ends there, with a warning.
         """
         while self._next is not None and self._next[0] <= seconds:
             time, packet = self._next
             try:
                 self._mux(packet, origin)
-                self._next = next(self._packets, None)
             except _REFUSED as error:
-                self.warnings.append(f"the sound ends at {time:.2f} s: {error.strerror}")
-                self._next = None
+                self._damaged += 1
+                self._refusals += 1
+                if self._refusals == _MOST_REFUSALS:
+                    self._warnings.append(f"the sound ends at {time:.2f} s: {error.strerror}")
+                    self._next = None
+                    return
+            else:
+                self._refusals = 0
+            self._next = next(self._packets, None)
 
     def close(self) -> None:
         """Free the input."""
@@ -73,14 +90,27 @@ class AudioCopy:
                 stream.discard = Discard.all
                 continue
             container = self._output.format.name
-            if _fits(stream, container):
+            if not _fits(stream, container):
+                name = _codec_name(stream)
+                self._warnings.append(
+                    f"the sound ({name}) does not fit into {container}, so the overlay has none of it"
+                )
+            elif self._begins_damaged(stream):
+                self._warnings.append("the sound is damaged from its beginning, so the overlay has none of it")
+            else:
                 target = self._output.add_stream_from_template(stream)
                 if stream.codec_context.name == "vorbis":
                     target.codec_context.extradata = without_comments(bytes(stream.codec_context.extradata or b""))
                 yield stream.index, target
-            else:
-                name = _codec_name(stream)
-                self.warnings.append(f"the sound ({name}) does not fit into {container}, so the overlay has none of it")
+
+    def _begins_damaged(self, stream: Stream) -> bool:
+        """Whether most of the first packets do not decode; the file is opened once more, to begin at its beginning."""
+        with open_container(self._path) as trial:
+            try:
+                sample = [_decodes(packet) for packet in islice(trial.demux(trial.streams[stream.index]), _SAMPLE)]
+            except av.error.FFmpegError:
+                return False
+        return sample.count(False) > len(sample) / 2
 
     def _raw_aac(self) -> dict[int, BitStreamFilterContext]:
         """Make the filters that take the transport stream headers off AAC; muxers that delay the index forget to."""
@@ -99,12 +129,15 @@ class AudioCopy:
             for packet in self._source.demux(streams):
                 if packet.dts is None or packet.pts is None:
                     continue
+                if not _decodes(packet):
+                    self._damaged += 1
+                    continue
                 self._join(packet)
                 seconds = float(packet.pts * packet.time_base)
                 if self._first <= seconds < self._end and self._follows(packet):
                     yield seconds, packet
         except av.error.FFmpegError as error:
-            self.warnings.append(f"the sound could not be read to its end: {error.strerror}")
+            self._warnings.append(f"the sound could not be read to its end: {error.strerror}")
 
     def _join(self, packet: av.Packet[Stream]) -> None:
         """Let time go on where the clock starts again, as it does where recordings were joined."""
@@ -116,8 +149,8 @@ class AudioCopy:
             moved = last + max(packet.duration or 0, 1) - packet.dts
             self._moved[index] = moved
             told = "the clock of the sound starts again; it was joined where it does"
-            if told not in self.warnings:
-                self.warnings.append(told)
+            if told not in self._warnings:
+                self._warnings.append(told)
         packet.dts += moved
         packet.pts += moved
 
@@ -143,6 +176,17 @@ class AudioCopy:
         for ready in self._filters[index].filter(packet) if index in self._filters else [packet]:
             ready.stream = self._targets[index]
             self._output.mux(ready)
+
+
+def _decodes(packet: av.Packet[Stream]) -> bool:
+    """Whether a packet can be played; decoding one takes a thousandth of the time that it sounds, or less."""
+    if getattr(packet.stream, "codec_context", None) is None:  # a codec that FFmpeg does not know
+        return True
+    try:
+        packet.decode()
+    except av.error.FFmpegError:
+        return False
+    return True
 
 
 def _codec_name(stream: Stream) -> str:

@@ -13,6 +13,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import OutputError, UsageError
+from endoseg_cli.video.geometry.budget import threads_within
 from endoseg_cli.video.geometry.colour import ColourTags
 from endoseg_cli.video.geometry.rotation import is_mirrored, quarter_turns
 from endoseg_cli.video.reading.info import VideoInfo
@@ -44,7 +45,7 @@ class EncoderSettings:
     key_frame_every: int | None = None
     """Frames from one key frame to the next; None for one every two seconds."""
     threads: int = 0
-    """Encoder threads, 0 for one per core."""
+    """Encoder threads, 0 for one per core, fewer for large frames."""
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -75,7 +76,7 @@ def add_video_stream(output: OutputContainer, settings: EncoderSettings, info: V
     context.gop_size = settings.key_frame_every or max(10, round(rate * _KEY_FRAME_SECONDS))
     # Reordered frames would start a Matroska file late and make a cut-off file lose more.
     context.max_b_frames = 0
-    context.thread_count = settings.threads
+    context.thread_count = threads_within(settings.width, settings.height, settings.threads)
     context.colorspace, context.color_primaries = settings.colour.matrix, settings.colour.primaries
     context.color_trc = settings.colour.transfer
     context.color_range = 2 if settings.colour.full_range else 1

@@ -37,6 +37,12 @@ def test_four_corners_are_a_rectangle(kind: str | None) -> None:
     assert mask[1:3, 1:4].all() and mask.sum() == 6
 
 
+def test_shapes_outside_the_picture_are_counted() -> None:
+    outside = [[[60, 1], [70, 1], [70, 9]], [[1, 40], [9, 40], [9, 50]], [[-9, 1], [0, 1], [0, 9]]]
+    labels = labelme(shape(SQUARE), shape([[55, 1], [70, 1], [70, 9]]), *map(shape, outside))
+    assert labels.outside == 3 and labels.mask().any()
+
+
 def test_two_corners_of_a_rectangle_suffice() -> None:
     assert labelme(shape([[4, 3], [1, 1]], "rectangle")).mask().sum() == 6
 

@@ -10,7 +10,7 @@ from endoseg_cli.data.labels.layout import find_labeled, find_unlabeled
 from endoseg_cli.data.sets.check import CHEAP_SAMPLE, DataReport, check_data, check_sources
 from endoseg_cli.data.sets.sources import SourcesConfig
 from endoseg_cli.errors import InputError
-from tests.data.drawing import SIZE, draw_frame, draw_mask, save, save_pair
+from tests.data.drawing import SIZE, draw_frame, draw_mask, save, save_pair, turn_by_exif
 
 
 def make_set(root: Path, names: str, seed: int = 0) -> Path:
@@ -127,3 +127,33 @@ def test_sources_are_gathered_checked_and_shown(tmp_path: Path) -> None:
     assert [fault.kind for fault in report.faults] == ["partner", "missing"]
     assert (report.labeled.frames, report.val.frames) == (2, 1)
     assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_a_frame_that_exif_turns_and_not_its_mask_is_a_warning(tmp_path: Path, orientation: int) -> None:
+    root = make_set(tmp_path, "ab")
+    turn_by_exif(root / "images" / "b.png", orientation)
+    report = check(root)
+    assert report.faults == () and len(report.warnings) == 1
+    assert "1 frame is shown turned or mirrored" in report.warnings[0]
+    assert f"{root / 'images' / 'b.png'} and {root / 'masks' / 'b.png'}" in report.warnings[0]
+    assert "turn it too" in report.warnings[0]
+    turn_by_exif(root / "masks" / "b.png", orientation)
+    assert check(root).warnings == ()
+
+
+def test_a_quarter_turn_by_exif_is_told_from_none_by_the_masks_size(tmp_path: Path) -> None:
+    root = make_set(tmp_path, "ab")
+    turn_by_exif(root / "images" / "b.png", 6)
+    (fault,) = check(root).faults
+    assert "sides swapped: EXIF turns the image, so turn the mask too" in fault.message
+    save(root / "masks" / "b.png", np.rot90(draw_mask(), -1).copy())
+    report = check(root)
+    assert (report.faults, report.warnings) == ((), ())
+
+
+def test_a_quarter_turn_of_a_square_is_not_told_by_the_size(tmp_path: Path) -> None:
+    turn_by_exif(save(tmp_path / "images" / "a.png", draw_frame(1, (40, 40))), 8)
+    save(tmp_path / "masks" / "a.png", draw_mask((40, 40)))
+    (warning,) = check(tmp_path).warnings
+    assert "shown turned or mirrored" in warning

@@ -114,12 +114,25 @@ def test_a_frame_cut_in_half_at_the_end_does_not_take_others_along(render: Rende
     assert one.damage == many.damage and one.damage.damaged_packets == 1
 
 
-def test_an_avi_that_is_cut_between_two_packets_is_cut_off(render: Render) -> None:
-    path = render(Clip(name="cut.avi", codec="mpeg4", frames=50, picture=noise))
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264", "mjpeg"])
+@pytest.mark.parametrize("left", [29, 48])
+def test_an_avi_that_is_cut_between_two_packets_is_cut_off(render: Render, codec: str, left: int) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = render(Clip(name="cut.avi", codec=codec, pixel_format=pixels, frames=50, picture=noise))
     with VideoReader(path) as reader:
         assert len(list(reader)) == 50 and not reader.damage.found
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-    path.write_bytes(path.read_bytes()[: packets[29].pos])
+    path.write_bytes(path.read_bytes()[: packets[left].pos])
     with VideoReader(path) as reader:
-        assert len(list(reader)) <= 30 and reader.damage.truncated
+        assert len(list(reader)) <= left + 1 and reader.damage.truncated
+
+
+@pytest.mark.parametrize("reordered", ["0", "2", "3"])
+@pytest.mark.parametrize("frames", [1, 2, 50])
+def test_an_avi_has_even_steps_whatever_the_order_of_its_frames(render: Render, reordered: str, frames: int) -> None:
+    options = {"bf": reordered, "b-pyramid": "normal", "b_strategy": "0"}
+    path = render(Clip(name="b.avi", frames=frames, picture=noise, options=options))
+    with VideoReader(path) as reader:
+        assert [frame.pts for frame in reader] == list(range(frames))
+        assert reader.damage.sentences() == []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from endoseg_cli.video.reading.timestamps import TimestampRepair
+from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
 
 
 def repaired(pts: list[int | None], dts: list[int | None] | None = None, time_base: int = 100) -> tuple[list[int], int]:
@@ -39,3 +40,20 @@ def test_a_repeated_timestamp_moves_only_itself() -> None:
 
 def test_a_clock_that_starts_again_goes_on() -> None:
     assert repaired([100, 104, 108, 0, 4, 8]) == ([100, 104, 108, 112, 116, 120], 3)
+
+
+def decoded(keys: Sequence[tuple[int, bool]], dts: list[int | None]) -> list[int]:
+    times = DecodingTimes(step=2)
+    for packet, is_key in keys:
+        times.note_packet(packet, is_key=is_key)
+    return [times.next(value) for value in dts]
+
+
+def test_decoding_times_less_the_decoders_delay_are_presentation_times() -> None:
+    packets = [(0, True), (2, False), (4, False)]
+    assert decoded(packets, [4, 6, 8, None, None]) == [0, 2, 4, 6, 8]
+    assert decoded(packets, [4, 6, 14, 16, None]) == [0, 2, 10, 12, 14], "a gap stays one"
+    assert decoded([(0, False), (10, True), (12, False)], [12, 14, None]) == [10, 12, 14], "starts off a key frame"
+    assert decoded([(0, True)], [None, None]) == [0, 2]
+    assert decoded([], [7, 9]) == [7, 9]
+    assert decoded([(0, True)], [900, 902]) == [900, 902], "no decoder waits that long"

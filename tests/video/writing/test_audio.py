@@ -144,3 +144,62 @@ def test_comments_in_the_headers_of_vorbis_are_left_out(tmp_path: Path) -> None:
 
 def test_headers_that_are_not_laced_stay() -> None:
     assert without_comments(b"") == b"" and without_comments(b"\x01vorbis") == b"\x01vorbis"
+
+
+def spoil_sound(path: Path, every: int) -> int:
+    """Overwrite the first half of every n-th packet of sound, and say how many these are."""
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(container.streams.audio[0]) if packet.size]
+    content = bytearray(path.read_bytes())
+    spoilt = [(at, size) for at, size in places[::-1][::every] if at is not None and size > 8]
+    for at, size in spoilt:
+        content[at : at + size // 2] = np.random.default_rng(at).integers(0, 256, size // 2, np.uint8).tobytes()
+    path.write_bytes(content)
+    return len(spoilt)
+
+
+def undecodable(path: Path) -> int:
+    count = 0
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                packet.decode()
+            except av.error.FFmpegError:
+                count += 1
+    return count
+
+
+def test_damaged_packets_are_left_out_and_counted(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.mp4", frames=25, audio="aac", audio_seconds=1.0))
+    whole = len(packets(source))
+    spoil_sound(source, every=6)
+    damaged = undecodable(source)
+    writer = overlay(source, tmp_path / "overlay.mp4")
+    assert 2 <= damaged < whole / 3 and writer.warnings == [
+        f"{damaged} packets of the sound were damaged and left out",
+    ]
+    assert undecodable(writer.path) == 0 and len(packets(writer.path)) >= whole - damaged - 1
+    with av.open(str(writer.path)) as container:
+        assert len(list(container.decode(video=0))) == 25
+
+
+def test_sound_that_is_damaged_from_its_beginning_is_dropped(render: Render, tmp_path: Path) -> None:
+    source = render(Clip(name="in.mp4", frames=25, audio="aac", audio_seconds=1.0))
+    spoil_sound(source, every=1)
+    writer = overlay(source, tmp_path / "overlay.mp4")
+    assert writer.warnings == ["the sound is damaged from its beginning, so the overlay has none of it"]
+    assert packets(writer.path) == []
+
+
+def test_damaged_headers_of_sound_in_a_transport_stream_end_neither_sound_nor_job(
+    render: Render, tmp_path: Path
+) -> None:
+    source = render(Clip(name="in.ts", container="mpegts", frames=50, audio="aac", audio_seconds=2.0))
+    content = bytearray(source.read_bytes())
+    sound = [at for at in range(0, len(content), 188) if content[at + 1] & 0x1F == 1 and content[at + 2] == 1]
+    for at in sound[10:-1:9]:
+        content[at + 20 : at + 188] = bytes(168)
+    source.write_bytes(content)
+    writer = overlay(source, tmp_path / "overlay.mp4")
+    assert len(writer.warnings) == 1 and "of the sound were damaged and left out" in writer.warnings[0]
+    assert undecodable(writer.path) == 0 and packets(writer.path)[-1][0] > 1.8
