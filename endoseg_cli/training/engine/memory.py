@@ -1,15 +1,16 @@
-"""When memory does not suffice: find out by trying which batch size would."""
+"""When memory does not suffice: which batch size would do, and what killed a process that reads frames."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from endoseg_cli.data.views.datasets import TrainingBatch
-from endoseg_cli.errors import DeviceError, UsageError
+from endoseg_cli.errors import DeviceError, TrainingError, UsageError
 from endoseg_cli.training.settings.config import TrainConfig
 
 
@@ -34,6 +35,23 @@ def explain_memory(batch: TrainingBatch, attempt: Callable[[TrainingBatch], obje
     if count:
         return DeviceError(f"{message}; {count} would fit", hint=f"use --batch-size {count}, or a smaller --size")
     return DeviceError(message, hint="use a smaller --batch-size, --size or --encoder")
+
+
+@contextmanager
+def readers_deaths_named() -> Iterator[None]:
+    """Raise TrainingError where a process that reads frames dies meanwhile.
+
+    torch learns of it by a signal, so that its own error may come up anywhere, not only while a batch is waited for.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a process that reads frames was killed, most often as memory ran out",
+            hint="use fewer --workers, or 0; the last checkpoint is kept, and --resume goes on from it",
+        ) from error
 
 
 SHARED_MEMORY = Path("/dev/shm")
