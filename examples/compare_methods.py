@@ -51,6 +51,8 @@ PROTOCOL = (
 )
 """What all rows have in common."""
 SETS = {"same": "same hospitals", "other": "another hospital"}
+COLUMNS = ("tp", "fp", "fn", "present", "predicted")
+"""What is kept of each frame besides its name and Dice."""
 DRAWS = 10_000
 """Bootstrap draws."""
 Scores = NDArray[np.float64]  # (seeds, frames)
@@ -117,6 +119,9 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
         "cpu_seconds": round(children(os.times()) - children(cpu), 1),
     }
     for key in SETS:
+        found[key] = {"names": [], "dice": [], **{column: [] for column in COLUMNS}}
+        if not json.loads(splits[key].read_text(encoding="utf-8"))["val"]:
+            continue  # with --every 1 all masks of the same hospitals train
         table = run / f"{key}.csv"
         endoseg(
             *(
@@ -133,11 +138,10 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
         )
         with table.open(newline="", encoding="utf-8") as file:
             frames = list(csv.DictReader(file))
-        columns = ("tp", "fp", "fn", "present", "predicted")
         found[key] = {
             "names": [frame["name"] for frame in frames],
             "dice": [float(frame["dice"]) for frame in frames],
-            **{column: [int(frame[column]) for frame in frames] for column in columns},
+            **{column: [int(frame[column]) for frame in frames] for column in COLUMNS},
         }
     part = result.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -185,6 +189,8 @@ def print_tables(out: Path, rows: Sequence[str], against: Sequence[str]) -> None
 
 def summary(runs: Sequence[dict[str, Any]], key: str) -> str:
     """Return the scores of a row on one set."""
+    if not runs[0][key]["names"]:
+        return "-"
     lesions = [100 * float(np.mean(dice(run, key, lesions=True))) for run in runs]
     whole = [100 * float(np.mean(dice(run, key, lesions=False))) for run in runs]
     pixels = [100 * pooled(run[key]) for run in runs]
@@ -213,7 +219,7 @@ def pooled(frames: dict[str, Any]) -> float:
 def difference_row(row: str, own: dict[int, Any], other: dict[int, Any], key: str) -> str:
     """Return the differences of two rows over the seeds that both have."""
     seeds = sorted(own.keys() & other.keys())
-    if not seeds:
+    if not seeds or not own[seeds[0]][key]["names"]:
         return f"| {row} | 0 | - | - |"
     cells = []
     for lesions in (True, False):

@@ -1,0 +1,51 @@
+"""The curve of examples/label_curve.py holds the means of what examples/compare_methods.py left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def _results(folder: Path, masks: int, scores: dict[tuple[str, int], list[float]], *, has_same: bool = True) -> Path:
+    (folder / "results").mkdir(parents=True)
+    (folder / "train.json").write_text(json.dumps({"train": {"labeled": [{}] * masks, "unlabeled": []}, "val": []}))
+    for (row, seed), values in scores.items():
+        frames = {"names": ["a", "b", "c"], "dice": [*values, 1.0], "present": [1, 1, 0], "predicted": [1, 1, 0]}
+        frames |= {"tp": [1, 1, 0], "fp": [0, 0, 0], "fn": [0, 0, 0]}
+        same = frames if has_same else {key: [] for key in frames}
+        run = {"row": row, "seed": seed, "cpu_seconds": 60.0, "same": same, "other": frames}
+        (folder / "results" / f"{row}-{seed}.json").write_text(json.dumps(run))
+    return folder
+
+
+def _run(*arguments: object) -> str:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_curve_over_the_numbers_of_masks(tmp_path: Path) -> None:
+    few = _results(
+        tmp_path / "few",
+        8,
+        {
+            ("supervised", 0): [0.2, 0.4],
+            ("supervised", 1): [0.4, 0.6],
+            ("endo-semis", 0): [0.5, 0.7],
+            ("cps", 0): [0, 0],
+        },
+    )
+    many = _results(tmp_path / "many", 124, {("endo-semis", 0): [0.8, 0.9]}, has_same=False)
+    printed = _run(EXAMPLES / "label_curve.py", few, many, "--out", tmp_path / "curve.png")
+    assert "| same hospitals | supervised | 40.0 (30.0, 50.0) | - |" in printed
+    assert "| another hospital | endo-semis | 60.0 | 85.0 |" in printed and "cps" not in printed
+    picture = cv2.imread(str(tmp_path / "curve.png"))
+    assert picture is not None and picture.std() > 5
+
+    table = _run(EXAMPLES / "compare_methods.py", "--split", "none", "--out", many, "--table")
+    assert "| endo-semis | 1 | 1 | - | 85.0 (85.0); 90.0; 100.0; 1 of 1 |" in table
