@@ -6,7 +6,8 @@
 its mask; the others are scored ("same hospitals"), and so is its val list ("another hospital"). Each row and seed
 is trained and scored by the commands themselves and leaves OUT/results/ROW-SEED.json. What has its result already is
 not trained again and what was stopped goes on, so the comparison can be run over several sittings, or by several calls
-at once with other --rows. `--table` trains nothing and prints what is there.
+at once with other --rows. `--ledger FILE` keeps all results in one file, to go on from on another machine. `--table`
+trains nothing and prints what is there.
 
 The intervals are of a paired bootstrap: frames and seeds are drawn anew, the same for both rows of a difference.
 """
@@ -63,11 +64,15 @@ def main() -> None:
     options = parse()
     out = options.out.resolve()
     (out / "results").mkdir(parents=True, exist_ok=True)
+    if options.ledger is not None and options.ledger.is_file():
+        unpack(options.ledger, out)
     if not options.table:
         splits = write_splits(read_split(options.split, options.root, outside=True), out, options.every)
         for seed in options.seeds:
             for row in options.rows:
                 complete(row, seed, splits, out, [*options.more, "--encoder-weights", options.encoder_weights])
+                if options.ledger is not None:
+                    pack(options.ledger, out)
     print_tables(out, options.rows, options.against)
 
 
@@ -82,6 +87,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--every", type=int, default=8, help="one mask of so many is kept")
     parser.add_argument("--against", nargs="+", choices=ROWS, default=["supervised", "cps"])
+    parser.add_argument("--ledger", type=Path, help="one file that keeps all results; what it holds is done")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[], help="options of endoseg train that go last")
     return parser.parse_args()
@@ -101,8 +107,8 @@ def write_splits(split: Split, out: Path, every: int) -> dict[str, Path]:
 
 def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequence[str]) -> None:
     """Train and score one row with one seed unless its result is there."""
-    name = f"{row.replace(' + ', '-').replace(', ', '-')}-{seed}"
-    result, run = out / "results" / f"{name}.json", out / "runs" / name
+    result = out / "results" / file_name(row, seed)
+    run = out / "runs" / result.stem
     if result.is_file():
         return
     print(f"{row}, seed {seed}", file=sys.stderr, flush=True)
@@ -146,6 +152,37 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
     part = result.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1), encoding="utf-8")
     part.replace(result)
+
+
+def pack(ledger: Path, out: Path) -> None:
+    """Write all results into one file, a line for each run, names of frames once."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "results").glob("*.json"))]
+    names = {key: [Path(name).name for name in run[key].pop("names")] for run in runs for key in SETS}
+    for run in runs:
+        run["options"] = [Path(word).name if "/" in word else word for word in run.get("options", [])]
+        run["file"] = file_name(run["row"], run["seed"])
+        for key in SETS:
+            run[key]["dice"] = [round(value, 4) for value in run[key]["dice"]]
+    lines = ",\n".join(json.dumps(run, separators=(",", ":")) for run in runs)
+    part = ledger.with_suffix(".part")
+    part.write_text(f'{{"names":{json.dumps(names)},\n"runs":[\n{lines}\n]}}\n', encoding="utf-8")
+    part.replace(ledger)
+
+
+def unpack(ledger: Path, out: Path) -> None:
+    """Write the results that a file of `pack` holds where `complete` looks for them."""
+    held = json.loads(ledger.read_text(encoding="utf-8"))
+    for run in held["runs"]:
+        path = out / "results" / run.pop("file")
+        for key in SETS:
+            run[key]["names"] = held["names"][key]
+        if not path.exists():
+            path.write_text(json.dumps(run), encoding="utf-8")
+
+
+def file_name(row: str, seed: int) -> str:
+    """Return what the result of a run is called."""
+    return f"{row.replace(' + ', '-').replace(', ', '-')}-{seed}.json"
 
 
 def children(times: os.times_result) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,15 @@ def test_a_curve_over_the_numbers_of_masks(tmp_path: Path) -> None:
 
     table = _run(EXAMPLES / "compare_methods.py", "--split", "none", "--out", many, "--table")
     assert "| endo-semis | 1 | 1 | - | 85.0 (85.0); 90.0; 100.0; 1 of 1 |" in table
+
+
+def test_a_ledger_holds_all_results_for_another_machine(tmp_path: Path) -> None:
+    here = _results(tmp_path / "here", 8, {("supervised", 0): [0.2, 0.4], ("endo-semis", 0): [0.5, 0.7]})
+    compare = runpy.run_path(str(EXAMPLES / "compare_methods.py"))
+    compare["pack"](tmp_path / "ledger.json", here)
+    there = tmp_path / "there"
+    arguments = ("--split", "none", "--ledger", tmp_path / "ledger.json", "--table")
+    table = _run(EXAMPLES / "compare_methods.py", *arguments, "--out", there)
+    assert table == _run(EXAMPLES / "compare_methods.py", "--split", "none", "--table", "--out", here)
+    assert "| endo-semis | 1 | +30.0 (+30.0 to +30.0) | +20.0" in table
+    assert (there / "results" / compare["file_name"]("endo-semis", 0)).is_file()
