@@ -93,7 +93,9 @@ def explain(error: Exception) -> EndosegError:
     if isinstance(error, OSError) and error.filename is not None:
         name = error.filename if isinstance(error.filename, str) else str(error.filename)
         return OutputError(f"{name}: {error.strerror or error}", hint="check the name, the permissions and the disk")
-    if (isinstance(error, ValueError) and "null byte" in str(error)) or isinstance(error, UnicodeEncodeError):
+    if isinstance(error, UnicodeEncodeError):
+        return UsageError(f"a name is not UTF-8: {ascii(error.object)[1:201]}", hint="rename the file")
+    if isinstance(error, ValueError) and "null byte" in str(error):
         return UsageError(f"a name cannot be used: {error}", hint="rename the file, or check what wrote its name")
     return InternalError(
         f"internal error: {type(error).__name__}: {error}",

@@ -159,3 +159,14 @@ def test_a_named_pipe_is_not_waited_for(endoseg: Callable[..., Run], tmp_path: P
     assert stat.S_ISFIFO((tmp_path / "pipe.mp4").stat().st_mode)
     run = endoseg("segment", tmp_path / "pipe.mp4", "--out", tmp_path / "m.mp4")
     assert run.code == 3 and "/dev/stdin" in run.stderr
+
+
+def test_a_named_pipe_in_a_folder_is_left_out(
+    endoseg: Callable[..., Run], render: Callable[[Clip], Path], lesion_nowhere: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    render(Clip(name="a.mp4", frames=2)).rename(tmp_path / "in" / "a.mp4")
+    os.mkfifo(tmp_path / "in" / "z.mp4")
+    run = endoseg("segment", tmp_path / "in", "--out", tmp_path / "m", "--weights", lesion_nowhere)
+    assert run.code == 0, run.stderr
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["a.mp4"]

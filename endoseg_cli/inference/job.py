@@ -29,6 +29,7 @@ from endoseg_cli.inference.write.output_paths import (
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink, RecordsWriter
+from endoseg_cli.pictures.redaction import LOOK_FIRST
 
 
 class JobListener(Protocol):
@@ -114,6 +115,8 @@ def plan_job(
     targets = plan(sources, inputs, outputs, shard)
     if not targets:
         on_note(f"this share has no input: there are {len(sources)} in all")
+    if config.redact.outside:
+        on_note(LOOK_FIRST)
     if config.redact:
         check_redaction(config.redact, [target.source for target in targets])
         check_no_originals(targets)

@@ -18,6 +18,12 @@ from endoseg_cli.pictures.visible_part import Part, enlarged, visible_part
 OUTSIDE = "outside-field-of-view"
 """What --redact calls all that lies around the endoscope's picture."""
 
+LOOK_FIRST = (
+    f"--redact {OUTSIDE}: look at the pictures before you share them; text that touches the endoscope's picture, and"
+    " coloured panels beside it, may be taken for part of it: give them boxes, --redact X,Y,W,H"
+)
+"""What cannot be promised, as it is told with every job."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Redaction:

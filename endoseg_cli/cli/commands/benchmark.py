@@ -15,6 +15,7 @@ from endoseg_cli.cli.options.benchmarking import FootageOptions
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.segmenting import FrameOptions, SegmentModelOptions, segment_config
 from endoseg_cli.cli.options.shared import device_option
+from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def benchmark_training(
 
     Example: endoseg benchmark train --encoder resnet34 --size 256 --batch-size 4
     """
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps must be at least 1, found {steps}")
     from endoseg_cli.benchmark.folder import own_folder
     from endoseg_cli.benchmark.machine import torch_threads
     from endoseg_cli.benchmark.train import TrainBenchmark

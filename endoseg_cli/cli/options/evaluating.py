@@ -32,7 +32,7 @@ class ScoredOptions:
         Path | None, typer.Option("--root", help="Where the split file's names are looked up (default: its folder).")
     ] = None
     outside_root: Annotated[
-        bool, typer.Option("--outside-root", help="Paths in the split file may lead out of --root.")
+        bool, typer.Option("--outside-root", help="Image and mask paths in the split file may lead out of --root.")
     ] = False
 
 

@@ -67,7 +67,11 @@ class DataOptions:
     ] = None
     outside_root: Annotated[
         bool,
-        typer.Option("--outside-root", help="Paths in the split file may lead out of --root.", rich_help_panel=DATA),
+        typer.Option(
+            "--outside-root",
+            help="Image and mask paths in the split file may lead out of --root.",
+            rich_help_panel=DATA,
+        ),
     ] = False
     frames_per_second: Annotated[
         float, typer.Option(help="How densely unlabelled videos are sampled.", rich_help_panel=DATA)

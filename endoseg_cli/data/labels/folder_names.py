@@ -91,7 +91,8 @@ def strip_mask_suffix(stem: str) -> str:
 def list_files(root: Path, suffixes: Collection[str]) -> tuple[list[Path], list[Path]]:
     """Return the files below `root` with one of the suffixes, and all others, each sorted; hidden ones are left out.
 
-    Links to folders are followed, each folder once. Raises InputError for a folder that may not be read.
+    Links to folders are followed, each folder once. Named pipes are never wanted: who opens one waits. Raises
+    InputError for a folder that may not be read.
     """
     wanted: list[Path] = []
     others: list[Path] = []
@@ -105,8 +106,17 @@ def list_files(root: Path, suffixes: Collection[str]) -> tuple[list[Path], list[
         for name in names:
             if not _is_hidden(name):
                 path = Path(folder, name)
-                (wanted if path.suffix.lower() in suffixes else others).append(path)
+                is_wanted = path.suffix.lower() in suffixes and not is_pipe(path)
+                (wanted if is_wanted else others).append(path)
     return sorted(wanted), sorted(others)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a path is a named pipe, or what is piped in."""
+    try:
+        return path.is_fifo()
+    except OSError:
+        return False
 
 
 def plain_folder_name(name: str) -> str:

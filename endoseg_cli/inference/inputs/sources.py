@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from endoseg_cli.data.labels.folder_names import is_pipe
 from endoseg_cli.data.labels.layout import unlabeled_files
 from endoseg_cli.data.labels.short_names import short_names
 from endoseg_cli.data.sets.validation_split import natural_key
@@ -143,14 +144,6 @@ def _no_path(text: str) -> MissingInputError:
 def is_standard_input(path: Path) -> bool:
     """Whether a path means what is piped in."""
     return str(path) in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
-
-
-def is_pipe(path: Path) -> bool:
-    """Whether a path is a named pipe, or what is piped in."""
-    try:
-        return path.is_fifo()
-    except OSError:
-        return False
 
 
 def _joined(text: str, on_note: Callable[[str], None]) -> list[Source]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from endoseg_cli.data.clips.redaction import check_videos, redaction_in_video
+from endoseg_cli.data.labels.folder_names import is_pipe
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.inputs.sources import Source, is_pipe
+from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.predict.predictor import Pixels
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, parse_box
 from endoseg_cli.pictures.redaction import OUTSIDE, RedactConfig, Redaction

@@ -26,6 +26,8 @@ class Telling:
         self._done = {unit.first: 0 for unit in units}
         self._totals = {unit.first: unit.frames for unit in units}
         self._pictures: list[Outcome] = []
+        self._kept: list[Kept] = []
+        self._ended = 0
         self._stages = StageSeconds()
         self._began = time.perf_counter()
 
@@ -35,15 +37,25 @@ class Telling:
             case Advanced():
                 self._advance(message.first, message.frames, message.total)
             case Kept():
-                self._listener.kept(message.parts, message.frames)
+                self._kept.append(message)
             case Ended():
                 self._end(message)
 
     def finish(self) -> None:
-        """Sum up the pictures."""
+        """Sum up the pictures, and say what is kept of videos that failed."""
+        for kept in self._kept:
+            if parts := tuple(part for part in kept.parts if part.exists()):
+                self._listener.kept(parts, kept.frames)
         if self._pictures:
             seconds = sum(outcome.seconds for outcome in self._pictures)
             self._listener.finished_pictures(self._pictures, seconds, self._stages)
+
+    def stopped(self) -> None:
+        """Say how far a job came that stops early."""
+        self._listener.noted(
+            f"stopped: {self._ended} of {len(self._targets)} inputs are done; what is complete stays, what was being"
+            " written is removed"
+        )
 
     def _advance(self, first: int, frames: int, total: int | None) -> None:
         self._done[first] = frames
@@ -57,6 +69,7 @@ class Telling:
         for place, error in ended.failures:
             self._listener.failed(self._targets[place].source, error)
         outcomes = [outcome for _, outcome in ended.outcomes]
+        self._ended += len(outcomes)
         if unit.is_pictures:
             self._pictures += outcomes
             for stage, busy in vars(ended.stages or StageSeconds()).items():

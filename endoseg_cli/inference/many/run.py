@@ -133,14 +133,18 @@ def gather_from(
     with opened_tables(job.outputs, plan.style.class_names) as (records, annotations):
         telling, tables = Telling(targets, units, listener), Tables(spool, records, annotations)
         listener.started_many(len(targets), processes)
-        for message in engine.do(units, plan):
-            telling.take(message)
-            if isinstance(message, Ended):
-                all_ended.append(message)
-                tables.take(message)
-                if not message.has_rows:
-                    for target in message.unit.targets:
-                        remove_parts(target)
+        try:
+            for message in engine.do(units, plan):
+                telling.take(message)
+                if isinstance(message, Ended):
+                    all_ended.append(message)
+                    tables.take(message)
+                    if not message.has_rows:
+                        for target in message.unit.targets:
+                            remove_parts(target)
+        except BaseException:
+            telling.stopped()
+            raise
     telling.finish()
     return result_of(targets, all_ended)
 

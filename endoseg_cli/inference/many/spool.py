@@ -40,7 +40,8 @@ class AnnotationSpool(AnnotationWriter):
         self._file = file
 
     def write(self, frame: AnnotatedFrame) -> None:
-        """Append a frame; raises OutputError."""
+        """Append a frame; raises OutputError, and UnicodeEncodeError for a name that no annotation file can hold."""
+        str(frame.name).encode()
         for region in frame.regions:
             _ = region.outline  # drawn here, by one of many, and kept with the region
         _keep(self._file, frame)

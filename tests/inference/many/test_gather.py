@@ -4,9 +4,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pytest
 
 from endoseg_cli.annotations.writing.regions import AnnotatedFrame, find_regions
-from endoseg_cli.errors import InputError
+from endoseg_cli.errors import InputError, explain
 from endoseg_cli.inference.many.gather import Tables, Telling, result_of
 from endoseg_cli.inference.many.messages import Advanced, Ended, Kept
 from endoseg_cli.inference.many.spool import spool_file, spooled
@@ -57,6 +58,15 @@ def test_rows_come_in_the_order_of_the_inputs_whatever_ends_first(tmp_path: Path
     assert all("outline" in vars(frame.regions[0]) for frame in annotations.rows)  # drawn before it was kept
 
 
+def test_a_name_that_no_annotation_file_can_hold_fails_where_it_is_made(tmp_path: Path) -> None:
+    with spooled(tmp_path, 0, wants_records=False, wants_annotations=True) as (_, annotations):
+        assert annotations is not None
+        frame = AnnotatedFrame(name=PurePosixPath("n\udcff.mp4"), picture=None, size=(6, 6), regions=())
+        with pytest.raises(UnicodeEncodeError) as caught:
+            annotations.write(frame)
+    assert "a name is not UTF-8: n\\udcff.mp4" in explain(caught.value).message
+
+
 def test_nothing_is_kept_where_no_table_is_wanted(tmp_path: Path) -> None:
     with spooled(tmp_path / "absent", 0, wants_records=False, wants_annotations=False) as sinks:
         assert sinks == (None, None)
@@ -65,7 +75,8 @@ def test_nothing_is_kept_where_no_table_is_wanted(tmp_path: Path) -> None:
     assert spool_file(tmp_path, 0).stat().st_size == 0
 
 
-def test_progress_is_that_of_all_together() -> None:
+def test_progress_is_that_of_all_together(tmp_path: Path) -> None:
+    (tmp_path / "b.part").touch()
     targets = inputs("a.mp4", "b.mp4", "c.png", "d.png")
     units = [unit(0, "a.mp4", frames=10), unit(1, "b.mp4", frames=20), unit(2, "c.png", "d.png", frames=2)]
     listener = Listener()
@@ -75,13 +86,14 @@ def test_progress_is_that_of_all_together() -> None:
     assert [(one.frames, one.total) for one in listener.progress] == [(4, 34), (9, 34)]
     telling.take(ended(units[0], frames=11))  # one less than the header said
     assert (listener.progress[-1].frames, listener.progress[-1].total) == (16, 33)
-    telling.take(Kept(parts=(Path("b.part"),), frames=5))
+    telling.take(Kept(parts=(tmp_path / "b.part", tmp_path / "gone.part"), frames=5))
+    telling.take(Kept(parts=(tmp_path / "gone.part",), frames=6))
     telling.take(Ended(unit=units[1], failures=((1, InputError("broken")),)))
     assert (listener.progress[-1].frames, listener.progress[-1].total) == (16, 18)
     telling.take(Ended(unit=units[2], outcomes=ended(units[2]).outcomes[:1], failures=((3, InputError("no")),)))
     assert (listener.progress[-1].frames, listener.progress[-1].total) == (18, 18)
     telling.finish()
-    assert listener.heard == ["finished a.mp4", "kept 1 5", "failed b.mp4", "failed d.png", "finished 1 pictures"]
+    assert listener.heard == ["finished a.mp4", "failed b.mp4", "failed d.png", "kept 1 5", "finished 1 pictures"]
 
 
 def test_results_are_in_the_order_of_the_inputs() -> None:
