@@ -94,7 +94,7 @@ def explain(error: Exception) -> EndosegError:
         name = error.filename if isinstance(error.filename, str) else str(error.filename)
         return OutputError(f"{name}: {error.strerror or error}", hint="check the name, the permissions and the disk")
     if isinstance(error, UnicodeEncodeError):
-        return UsageError(f"a name is not UTF-8: {ascii(error.object)[1:201]}", hint="rename the file")
+        return UsageError(f"a name is not UTF-8: {ascii(error.object)[1:-1][:200]}", hint="rename the file")
     if isinstance(error, ValueError) and "null byte" in str(error):
         return UsageError(f"a name cannot be used: {error}", hint="rename the file, or check what wrote its name")
     return InternalError(
