@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.labels.mask_reader import read_label
-from endoseg_cli.errors import EndosegError
+from endoseg_cli.errors import EndosegError, OutputError
 from endoseg_cli.pictures.images import read_image, write_png
 from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 
@@ -47,6 +47,10 @@ def write_contact_sheet(
     for title, records in (("labelled", labeled), ("validation", val)):
         rows += _section(title, records, partial(labeled_tile, redact=redact), frames)
     rows += _section("unlabelled", unlabeled, partial(unlabeled_tile, redact=redact), frames)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
     write_png(path, np.concatenate(rows or [_heading("no frames")]), compression=6)
 
 

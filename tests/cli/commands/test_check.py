@@ -26,7 +26,7 @@ def make_set(root: Path, names: str, seed: int = 0) -> str:
 def test_healthy_data_give_a_table_and_exit_code_0(tmp_path: Path) -> None:
     labeled, val = make_set(tmp_path / "l", "ab"), make_set(tmp_path / "v", "c", 9)
     video = save_video(tmp_path / "clip.avi", seed=30)
-    sheet = tmp_path / "sheet.png"
+    sheet = tmp_path / "made" / "sheet.png"
     options = ["--labeled", labeled, "--val", val, "--unlabeled", str(video), "--cache", str(tmp_path / "cache")]
     result = runner.invoke(app, [*options, "--frames-per-second", "5", "--contact-sheet", str(sheet)])
     assert result.exit_code == 0, result.output

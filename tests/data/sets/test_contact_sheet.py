@@ -78,4 +78,4 @@ def test_empty_data_still_give_a_sheet_and_a_bad_path_an_error(tmp_path: Path) -
     write_contact_sheet(tmp_path / "sheet.png", [])
     assert read_image(tmp_path / "sheet.png").shape[0] == HEADING_HEIGHT
     with pytest.raises(OutputError, match="cannot write"):
-        write_contact_sheet(tmp_path / "absent" / "sheet.png", [])
+        write_contact_sheet(tmp_path / "sheet.png" / "sheet.png", [])
