@@ -107,7 +107,7 @@ def test_a_table_of_a_supervised_run_without_bf16(endoseg: Endoseg, monkeypatch:
     [
         (("--repeats", "0"), "--repeats must be 1 to 1000, found 0"),
         (("--frames", "0"), "--frames must be 1 or more, found 0"),
-        (("--steps", "0"), "--max-steps must be at least 1, found 0"),
+        (("--steps", "0"), "--steps must be at least 1, found 0"),
         (("--method", "magic"), "--method must be"),
         (("--size", "8"), "--size must be 32"),
         (("--batch-size", "0"), "--batch-size must be at least 1, found 0"),
