@@ -25,7 +25,7 @@ from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.run import corrective_gain, forget_corrective, train_corrective
 from endoseg_cli.training.corrective.sources import ClipSources
 from endoseg_cli.training.engine.learner import Start
-from endoseg_cli.training.engine.memory import check_shared_memory
+from endoseg_cli.training.engine.memory import check_shared_memory, readers_deaths_named
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import LAST, Trainer, TrainingData
 from endoseg_cli.training.runs.provenance import data_digest, versions
@@ -146,6 +146,7 @@ class Resumption:
     """It had come to its end."""
 
 
+@readers_deaths_named()
 def _run(
     sources: SourcesConfig,
     config: TrainConfig,

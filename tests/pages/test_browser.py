@@ -37,11 +37,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("browser")) as browser:
-        browser.look(1280)
-        browser.open(page)
         yield browser
+
+
+@pytest.fixture
+def browser(started: Browser, page: Path) -> Browser:
+    """A browser that shows the page as it is when it is opened, whatever other tests did."""
+    started.look(1280)
+    started.open(page)
+    return started
 
 
 def test_a_click_on_the_timeline_goes_there(browser: Browser) -> None:

@@ -20,7 +20,7 @@ from endoseg_cli.errors import TrainingError
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.training.engine.checkpoint import load_checkpoint, save_checkpoint
 from endoseg_cli.training.engine.learner import NETWORKS, Learner, Start
-from endoseg_cli.training.engine.memory import explain_memory, is_out_of_memory, readers_deaths_named
+from endoseg_cli.training.engine.memory import explain_memory, is_out_of_memory
 from endoseg_cli.training.engine.prefetch import prefetched
 from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.engine.schedule import Schedule, make_schedule
@@ -108,13 +108,6 @@ class Trainer:
 
     def fit(self) -> None:
         """Train up to the end of the run, validating and writing checkpoints on the way."""
-        with readers_deaths_named():
-            self._fit()
-        self.finish_step()
-        if self.means.counts:  # steps since the last validation
-            self.validate()
-
-    def _fit(self) -> None:
         began = time.monotonic() - self.seconds
         while not self.is_over():
             for batch in self._batches_to_come():
@@ -128,6 +121,9 @@ class Trainer:
                     self._validation_seconds = time.monotonic() - began - self.seconds
                 elif self.step % self.config.checkpoint_every == 0:
                     self.save()
+        self.finish_step()
+        if self.means.counts:  # steps since the last validation
+            self.validate()
 
     def train_step(self, batch: TrainingBatch) -> Mapping[str, float]:
         """Train both networks on one batch and return the value of every term and statistic."""
