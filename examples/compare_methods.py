@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.data.sets.split import Split, read_split, write_split
+from endoseg_cli.part_file import write_whole
 
 ENDO_SEMIS = ("--method", "endo-semis")
 ROWS: dict[str, tuple[str, ...]] = {
@@ -149,9 +150,7 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
             "dice": [float(frame["dice"]) for frame in frames],
             **{column: [int(frame[column]) for frame in frames] for column in COLUMNS},
         }
-    part = result.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    part.replace(result)
+    write_whole(result, json.dumps(found, indent=1))
 
 
 def pack(ledger: Path, out: Path) -> None:
@@ -164,9 +163,7 @@ def pack(ledger: Path, out: Path) -> None:
         for key in SETS:
             run[key]["dice"] = [round(value, 4) for value in run[key]["dice"]]
     lines = ",\n".join(json.dumps(run, separators=(",", ":")) for run in runs)
-    part = ledger.with_suffix(".part")
-    part.write_text(f'{{"names":{json.dumps(names)},\n"runs":[\n{lines}\n]}}\n', encoding="utf-8")
-    part.replace(ledger)
+    write_whole(ledger, f'{{"names":{json.dumps(names)},\n"runs":[\n{lines}\n]}}\n')
 
 
 def unpack(ledger: Path, out: Path) -> None:

@@ -35,8 +35,7 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
+from train_on_gpu import one, pack_frame
 
 QUALITY = 90
 ROWS = ("supervised", "cps", "endo-semis", "supervised, settled", "endo-semis-paper")
@@ -51,32 +50,18 @@ def pack(arguments: argparse.Namespace) -> None:
     out, root = arguments.out, arguments.polypgen
     if out.exists():
         sys.exit(f"{out} exists already; remove it, or choose another --out")
-    for kind in ("images", "masks"):
-        (out / kind).mkdir(parents=True)
+    out.mkdir(parents=True)
     shutil.copyfile(arguments.encoder_weights, out / WEIGHTS)
     lists: dict[str, list[dict[str, str]]] = {"labelled": [], "unlabelled": [], "val": []}
     with (root / "index.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            lists[row["part"]].append(_pack_frame(root, row["stem"], out, arguments.size))
+            stem = row["stem"]
+            pack_frame(one(root / "images", stem), one(root / "masks", stem), out, arguments.size, QUALITY)
+            lists[row["part"]].append({"image": f"images/{stem}.jpg", "mask": f"masks/{stem}.png"})
     split = {"train": {"labeled": lists["labelled"], "unlabeled": lists["unlabelled"]}, "val": lists["val"]}
     (out / "split.json").write_text(json.dumps(split))
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{out}: {', '.join(f'{len(frames)} {name}' for name, frames in lists.items())}, {size / 1e6:.1f} MB")
-
-
-def _pack_frame(root: Path, stem: str, out: Path, side: int) -> dict[str, str]:
-    from endoseg_cli.pictures.field_of_view import find_field_of_view
-    from endoseg_cli.pictures.images import read_image, read_mask
-    from endoseg_cli.pictures.resize import resize_frame, resize_mask
-
-    picture = read_image(next((root / "images").glob(f"{stem}.*")))
-    view = find_field_of_view(picture)
-    small = resize_frame(view.crop(picture), (side, side))
-    mask = view.crop(read_mask(next((root / "masks").glob(f"{stem}.*"))))
-    drawn = resize_mask(mask, (side, side)).astype(np.uint8) * 255
-    cv2.imwrite(str(out / "images" / f"{stem}.jpg"), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    cv2.imwrite(str(out / "masks" / f"{stem}.png"), drawn, [cv2.IMWRITE_PNG_BILEVEL, 1])
-    return {"image": f"images/{stem}.jpg", "mask": f"masks/{stem}.png"}
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -49,14 +49,14 @@ def pack(arguments: argparse.Namespace) -> None:
     shutil.copyfile(arguments.encoder_weights, _folder(out) / WEIGHTS)
     left = MOST_BYTES - (out / WEIGHTS).stat().st_size
     for image, mask, folder in _labelled(arguments):
-        left -= _pack_frame(image, mask, out / folder)
+        left -= pack_frame(image, mask, out / folder)
     negatives = sorted(file for path in arguments.negatives for file in path.rglob("*.jpg"))
     order = np.random.default_rng(0).permutation(len(negatives))
     packed = 0
     for index in order:
         if left < (64 << 10):
             break
-        left -= _pack_frame(negatives[index], None, out / "negatives" / negatives[index].parent.name)
+        left -= pack_frame(negatives[index], None, out / "negatives" / negatives[index].parent.name)
         packed += 1
     print(f"{out}: {packed} of {len(negatives)} negatives, {(MOST_BYTES - left) / 1e6:.1f} MB")
     if left < 0:
@@ -117,30 +117,32 @@ def _labelled(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path, str]]
     with (root / "index.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             folder = "val" if row["centre"] == "C4" else f"train/{row['centre']}"
-            yield _one(root / "images", row["stem"]), _one(root / "masks", row["stem"]), folder
+            yield one(root / "images", row["stem"]), one(root / "masks", row["stem"]), folder
     for labelled in arguments.labeled:
         for image in sorted((labelled / "images").iterdir()):
-            yield image, _one(labelled / "masks", image.stem), f"train/{labelled.name}"
+            yield image, one(labelled / "masks", image.stem), f"train/{labelled.name}"
 
 
-def _one(folder: Path, stem: str) -> Path:
+def one(folder: Path, stem: str) -> Path:
+    """Return the file of that name, whatever its ending."""
     return next(folder.glob(f"{stem}.*"))
 
 
-def _pack_frame(image: Path, mask: Path | None, folder: Path) -> int:
+def pack_frame(image: Path, mask: Path | None, folder: Path, side: int = SIDE, quality: int = QUALITY) -> int:
+    """Write a frame cropped to its field of view and squeezed to `side`, and its mask; return their bytes."""
     from endoseg_cli.pictures.field_of_view import find_field_of_view
     from endoseg_cli.pictures.images import read_image, read_mask
     from endoseg_cli.pictures.resize import resize_frame, resize_mask
 
     picture = read_image(image)
     view = find_field_of_view(picture)
-    small = resize_frame(view.crop(picture), (SIDE, SIDE))
+    small = resize_frame(view.crop(picture), (side, side))
     target = _folder(folder if mask is None else folder / "images") / f"{image.stem}.jpg"
-    cv2.imwrite(str(target), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    cv2.imwrite(str(target), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if mask is None:
         return target.stat().st_size
     truth = _folder(folder / "masks") / f"{image.stem}.png"
-    drawn = resize_mask(view.crop(read_mask(mask)), (SIDE, SIDE)).astype(np.uint8) * 255
+    drawn = resize_mask(view.crop(read_mask(mask)), (side, side)).astype(np.uint8) * 255
     cv2.imwrite(str(truth), drawn, [cv2.IMWRITE_PNG_BILEVEL, 1])
     return target.stat().st_size + truth.stat().st_size
 
