@@ -7,11 +7,10 @@ from torch import Tensor
 
 from endoseg_cli.data.views.cutmix import paste_box
 from endoseg_cli.networks.architecture.unet import UNet
-from endoseg_cli.training.engine.learner import NETWORKS, Learner
-from endoseg_cli.training.methods.method import Views
+from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.precision import at_least_float32
-from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
+from endoseg_cli.training.strategies.dropout import split_factors
 from endoseg_cli.training.strategies.teacher import TeacherMaps, TeacherViews
 
 
@@ -31,27 +30,9 @@ class PlainLearner(Learner):
         """Return uint8 images (B, 3, H, W) as floats, normalised, on the device, in the order of their axes."""
         return self.scaled(images.to(self.device).contiguous())
 
-    def teach(self, views: Views, step: int) -> tuple[TeacherMaps, TeacherMaps]:
-        """Return what both teachers say."""
-        unlabeled = views.unlabeled
-        assert unlabeled is not None, "teachers look at frames without masks"
-        frames, passes = len(unlabeled.weak_1), self.method.num_passes
-        seen = TeacherViews(
-            weak_1=unlabeled.weak_1,
-            weak_2=unlabeled.weak_2,
-            boxes=unlabeled.boxes,
-            boxed=torch.arange(frames, device=self.device) if self.method.passes_over_both else unlabeled.boxed,
-            labeled=views.labeled,
-        )
-        said = []
-        for number in range(NETWORKS):
-            draw = DropoutDraw(config=self.config.network, seed=self.config.seed, step=step, network=number)
-            first, second = (
-                draw.factors(name, frames, passes) if passes else draw.none(frames) for name in ("weak-1", "weak-2")
-            )
-            with self._autocast():
-                said.append(plain_schedule(self.teachers[number], seen, first.to(self.device), second.to(self.device)))
-        return said[0], said[1]
+    def ask(self, network: UNet, views: TeacherViews, dropout_1: Tensor, dropout_2: Tensor) -> TeacherMaps:
+        """Return what a teacher says."""
+        return plain_schedule(network, views, dropout_1, dropout_2)
 
 
 @torch.no_grad()

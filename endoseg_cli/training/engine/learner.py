@@ -142,10 +142,14 @@ class Learner:
                 draw.factors(name, frames, passes) if passes else draw.none(frames) for name in ("weak-1", "weak-2")
             )
             with self._autocast():
-                return teach(self.teachers[number], seen, first.to(self.device), second.to(self.device))
+                return self.ask(self.teachers[number], seen, first.to(self.device), second.to(self.device))
 
         first, second = self._both(work)
         return first, second
+
+    def ask(self, network: UNet, views: TeacherViews, dropout_1: Tensor, dropout_2: Tensor) -> TeacherMaps:
+        """Return what one teacher says (see `teach` in training/strategies/teacher.py)."""
+        return teach(network, views, dropout_1, dropout_2)
 
     def targets(self, said: tuple[TeacherMaps, TeacherMaps], masks: Tensor) -> Targets:
         """Return what the networks learn from."""
