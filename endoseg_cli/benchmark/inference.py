@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ class InferenceBenchmark:
             tell(f"networks: {runtime} {precision}")
             predictor = self.predictor if own else self.load(runtime, precision)
             timing = measure(
-                lambda frames: predict(predictor, pictures, frames),  # noqa: B023
+                partial(predict, predictor, pictures),
                 replace(self.measure, seconds=STAGE_SHARE * self.measure.seconds),
                 first=predictor.batch_size,
             )

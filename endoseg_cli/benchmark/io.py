@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class IoBenchmark:
         written = _hold(footage.path)
         for name in WRITING:
             tell(f"{footage.name}: {name}")
-            timing = measure(lambda frames: _write(written, folder / name, frames), self.measure, first=HELD_FRAMES)  # noqa: B023
+            timing = measure(partial(_write, written, folder / name), self.measure, first=HELD_FRAMES)
             size = _bytes_a_frame(folder / name, timing.frames)
             found["write"][name] = {**_described(timing), "bytes_a_frame": size}
         height, width = footage.info.upright_size

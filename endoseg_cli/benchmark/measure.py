@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from endoseg_cli.errors import UsageError
@@ -153,7 +154,7 @@ def in_turns(
     ready(first)
     for work in works:
         tell(f"{work.name}, warm-up")
-        result, seconds = timed(lambda: work.run(first))  # noqa: B023
+        result, seconds = timed(partial(work.run, first))
         rates.append(Timing(seconds=(seconds,), frames=max(work.count(result), 1)))
     frames = config.frames(min(rates, key=lambda each: each.rate), least=first)
     ready(frames)
@@ -162,7 +163,7 @@ def in_turns(
         place = repeat % len(works)
         for work in (*works[place:], *works[:place]):
             tell(f"{work.name}, repeat {repeat + 1} of {config.repeats}")
-            found[work.name].append(timed(lambda: work.run(frames)))  # noqa: B023
+            found[work.name].append(timed(partial(work.run, frames)))
     return {
         work.name: Compared(
             timing=Timing(
