@@ -150,8 +150,7 @@ def _written(outcomes: Sequence[dict[str, Any]], outputs: OutputConfig) -> list[
     files = [path for outcome in outcomes for path in outcome["outputs"].values()]
     asked = (outputs.masks, outputs.overlay, outputs.mask_pictures, outputs.probabilities, outputs.frames)
     folders = [str(path) for path in asked if path is not None and path.is_dir()]
-    annotations = None if outputs.annotations is None else outputs.annotations.path
-    tables = [called(path) for path in (outputs.records, annotations) if path is not None]
+    tables = [called(path) for path in outputs.tables]
     pictures = [file for file in files if Path(file).suffix.lower() == ".png"]
     if len(pictures) > sum(path is not None for path in asked):  # of more than one picture
         files = [file for file in files if file not in set(pictures)] + folders

@@ -89,9 +89,8 @@ class Ledger:
 
 def ledger_folder(outputs: OutputConfig) -> Path:
     """Return the folder for entries: in that of the first output."""
-    annotations = None if outputs.annotations is None else outputs.annotations.path
     given = (outputs.masks, outputs.overlay, outputs.mask_pictures, outputs.probabilities, outputs.frames)
-    first = next(path for path in (*given, outputs.report, outputs.records, annotations) if path is not None)
+    first = next(path for path in (*given, outputs.report, *outputs.tables) if path is not None)
     return folder_of(first) / LEDGER
 
 

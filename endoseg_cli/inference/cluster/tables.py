@@ -29,7 +29,7 @@ class Tables:
 
     def check_addresses(self) -> None:
         """Raise OutputError for a table in a store that is there already and that no earlier run of the job wrote."""
-        for path in self._files():
+        for path in self._outputs.tables:
             if is_address(path) and size_of(path) is not None and not (self._outputs.overwrite or self.is_own(path)):
                 hint = "add --overwrite, or choose another name"
                 raise OutputError(f"the output exists already: {called(path)}", hint=hint)
@@ -47,7 +47,7 @@ class Tables:
     def write(self, tasks: Iterable[VideoTask], class_names: Sequence[str]) -> None:
         """Write the rows of these videos, which are finished, and note what was written; raises OutputError."""
         outputs = self._outputs
-        if outputs.records is None and outputs.annotations is None:
+        if not outputs.tables:
             return
         here = outputs.moved(lambda path: self._stage.inside(path) if is_address(path) else path)
         with opened_tables(here, class_names) as (records, annotations):
@@ -65,14 +65,10 @@ class Tables:
             return None
         return self._stage.inside(final) if is_address(final) else final
 
-    def _files(self) -> list[Path]:
-        annotations = None if self._outputs.annotations is None else self._outputs.annotations.path
-        return [path for path in (self._outputs.records, annotations) if path is not None]
-
     def _note(self) -> None:
         """Note the digests of the tables; folders, whose files people correct, are never written twice unasked."""
         digests = {}
-        for path in self._files():
+        for path in self._outputs.tables:
             here = self._stage.inside(path) if is_address(path) else path
             if here.is_file():
                 digests[called(path)] = sha256_of(here)

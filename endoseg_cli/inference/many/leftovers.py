@@ -29,15 +29,9 @@ def no_parts_left(targets: Sequence[Targets], outputs: OutputConfig | None) -> I
     except BaseException:
         for target in targets:
             remove_parts(target)
-        for table in () if outputs is None else tables_of(outputs):
+        for table in () if outputs is None else outputs.tables:
             remove_part(part_path(table))
         raise
-
-
-def tables_of(outputs: OutputConfig) -> list[Path]:
-    """Return what is written of all inputs together."""
-    annotations = None if outputs.annotations is None else outputs.annotations.path
-    return [path for path in (outputs.records, annotations) if path is not None]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from endoseg_cli.errors import EndosegError
 from endoseg_cli.inference.job import JobListener, JobResult, opened_tables, plan_job
 from endoseg_cli.inference.many.gather import Tables, Telling, result_of
-from endoseg_cli.inference.many.leftovers import no_parts_left, own_folder, tables_of
+from endoseg_cli.inference.many.leftovers import no_parts_left, own_folder
 from endoseg_cli.inference.many.messages import Ended
 from endoseg_cli.inference.many.run import SegmentJob, check_shareable, plan_units
 from endoseg_cli.inference.many.units import Unit
@@ -179,7 +179,7 @@ def _segment(
 def _open(outputs: OutputConfig, facts: ModelFacts, stack: ExitStack) -> Tables:
     """Open the tables, and beside them, where all machines see it, a folder for the rows on their way there."""
     records, annotations = stack.enter_context(opened_tables(outputs, facts.class_names))
-    wanted = tables_of(outputs)
+    wanted = outputs.tables
     if wanted:
         wanted[0].parent.mkdir(parents=True, exist_ok=True)
     return Tables(stack.enter_context(own_folder(wanted[0].parent if wanted else None)), records, annotations)

@@ -49,6 +49,12 @@ class OutputConfig:
         if not any((*products, self.annotations, self.report)):
             raise UsageError("nothing to write", hint="give --out FILE, or another product such as --overlay FILE")
 
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """What is written of all inputs together: records, then annotations, as far as they are wanted."""
+        annotations = None if self.annotations is None else self.annotations.path
+        return tuple(path for path in (self.records, annotations) if path is not None)
+
     def here(self) -> OutputConfig:
         """Return the same products, file:// as its path; raises UsageError for addresses, for which there is Ray."""
 
@@ -166,7 +172,6 @@ def plan(
 
     One input file goes to the very files named, or into folders where a folder is named; several inputs go into
     folders. With `shard`, the outputs are called as without, and those of this share alone are returned and checked.
-    What `is_done` of an input's outputs may exist. Addresses are not looked up.
     The outputs of an input that `is_done`, and tables that are `is_own`, may exist; addresses are not looked up.
     Raises UsageError or OutputError, before anything is computed.
     """
