@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.errors import InputError, OutputError
-from endoseg_cli.part_file import whole_file
 from endoseg_cli.pictures.bare import without_metadata
-from endoseg_cli.pictures.images import JPEG_SUFFIXES
+from endoseg_cli.pictures.images import JPEG_SUFFIXES, write_bytes
 
 JPEG_QUALITY = 95
 _LOSSLESS = {
@@ -52,15 +51,6 @@ def write_picture_like(path: Path, picture: Pixels) -> None:
         options = _LOSSLESS[kind]
     _, encoded = cv2.imencode(kind, np.ascontiguousarray(picture[..., ::-1]), options)
     write_bytes(path, encoded.tobytes())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; raises OutputError."""
-    try:
-        with whole_file(path, durable=False) as file:
-            file.write(data)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
 
 
 def _bare(data: bytes, source: Path) -> bytes:

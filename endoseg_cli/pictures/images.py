@@ -94,11 +94,16 @@ def write_png(
     if picture.ndim == 3:
         picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV writes BGR
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    write_bytes(path, encoded.tobytes())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, into a folder that must be there; raises OutputError."""
     try:
         with whole_file(path, durable=False) as file:
-            file.write(encoded.tobytes())
+            file.write(data)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}", hint="check the free space") from error
 
 
 def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
