@@ -16,9 +16,8 @@ from endoseg_cli.data.sets.split import Split, write_split
 from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.errors import InputError, UsageError
 from endoseg_cli.hub.encoders import imagenet_encoder
-from endoseg_cli.networks.architecture.encoders import normalisation
 from endoseg_cli.networks.architecture.unet import UNet
-from endoseg_cli.networks.files.bundle import Bundle, ModelCard, save_bundle
+from endoseg_cli.networks.files.bundle import Bundle, save_bundle
 from endoseg_cli.networks.files.pretrained import load_encoder_weights, load_network_weights
 from endoseg_cli.networks.running.device import resolve_device
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
@@ -28,6 +27,7 @@ from endoseg_cli.training.engine.learner import Start
 from endoseg_cli.training.engine.memory import check_shared_memory, readers_deaths_named
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import LAST, Trainer, TrainingData
+from endoseg_cli.training.runs.model import make_bundle
 from endoseg_cli.training.runs.provenance import data_digest, versions
 from endoseg_cli.training.runs.run_card import write_card
 from endoseg_cli.training.runs.run_folder import CONFIG_FILE, MODEL_FILE, SPLIT_FILE, RunFolder, held, new_folder
@@ -211,7 +211,7 @@ def _train(
         trainer.fit()
     ranks.wait()  # for the first process, which writes the best weights
     _warn_of_unused(trainer, listener)
-    bundle = _make_bundle(trainer, folder, found)
+    bundle = make_bundle(trainer, found, folder.name, listener)
     if ranks.leads:
         save_bundle(bundle, folder / MODEL_FILE)
     if config.corrective:
@@ -394,25 +394,3 @@ def _check_data_unchanged(folder: Path, found: DataSources) -> None:
             f"the data are no longer those that {folder} was trained on: files were changed, added or removed",
             hint="restore them, or begin a new run",
         )
-
-
-def _make_bundle(trainer: Trainer, folder: Path, found: DataSources) -> Bundle:
-    networks, dice = trainer.selected_networks()
-    unlabeled = f" and {len(found.unlabeled)} unlabelled" if trainer.schedule.unlabeled else ""
-    negatives = f", {len(found.negatives)} lesion-free" if found.negatives else ""
-    mean, std = normalisation(trainer.config.encoder)
-    card = ModelCard(
-        architecture=trainer.config.network,
-        mean=mean,
-        std=std,
-        field_of_view=trainer.config.field_of_view,
-        networks=len(trainer.learner.networks),
-        input_size=trainer.config.size,
-        name=folder.name,
-        training_data=f"{len(found.labeled)} labelled{negatives}{unlabeled} frames; see {CONFIG_FILE} of the run",
-        scores={
-            "validation_frames": len(found.val),
-            "validation_dice": {f"network{number}": round(score, 4) for number, score in enumerate(dice, start=1)},
-        },
-    )
-    return Bundle(card=card, networks=tuple(networks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.errors import UsageError
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.shared.precision import resolve_precision
-from endoseg_cli.training.strategies.objective import frame_dice_loss, soft_dice_loss
+from endoseg_cli.training.strategies.objective import frame_dice_loss, presence_loss, soft_dice_loss
 from tests.data.drawing import draw_frame, save
 from tests.training.small import CONFIG, SIZE, make_data, make_trainer, save_frames
 
@@ -74,6 +75,19 @@ def test_per_frame_dice_of_a_batch_without_lesion_is_zero() -> None:
     assert loss.item() == 0 and gradient.abs().max() == 0
 
 
+def test_the_presence_loss_sees_a_speck_that_the_mean_over_pixels_does_not() -> None:
+    logits = torch.full((2, 1, 64, 64), -6.0)
+    logits[0, 0, :2, :2] = 4.0
+    logits.requires_grad_()
+    loss = presence_loss(logits, torch.zeros(2, 1, 64, 64))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == pytest.approx((math.log1p(math.exp(4)) + math.log1p(math.exp(-6))) / 2, abs=1e-4)
+    assert gradient[0, 0, :2, :2].min() > 0 and gradient[0, 0, 2:].abs().max() == 0
+    masks = torch.zeros(2, 1, 64, 64)
+    masks[0, 0, 40:, 40:] = 1
+    assert presence_loss(logits, masks).item() < 0.02  # sure of a lesion somewhere, as the mask says
+
+
 def test_averaged_networks_lag_behind_are_kept_and_survive_a_resume(tmp_path: Path) -> None:
     data = make_data(tmp_path, unlabeled=0)
     config = replace(CONFIG, ema=0.9, max_steps=6, validate_every=6, settle_frames=0, select="last")
@@ -97,7 +111,13 @@ def test_averaged_networks_lag_behind_are_kept_and_survive_a_resume(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"ema": 1.0}, "--ema"), ({"empty_share": 1.0}, "--empty-share"), ({"dice_over": "frames"}, "--dice-over")],
+    [
+        ({"ema": 1.0}, "--ema"),
+        ({"empty_share": 1.0}, "--empty-share"),
+        ({"dice_over": "frames"}, "--dice-over"),
+        ({"presence": 1.0}, "--presence"),
+        ({"presence_weight": -1.0}, "--presence-weight"),
+    ],
 )
 def test_settings_out_of_range_are_named(settings: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):

@@ -308,6 +308,20 @@ class ScheduleOptions:
         Literal["batch", "frame"],
         typer.Option(help="Take it over the batch, or over each frame with a lesion.", rich_help_panel=SCHEDULE),
     ] = "batch"
+    presence_weight: Annotated[
+        float,
+        typer.Option(
+            help="Weight of a loss on each frame's surest pixels: is there a lesion at all?", rich_help_panel=SCHEDULE
+        ),
+    ] = 0.0
+    presence: Annotated[
+        float | None,
+        typer.Option(
+            help="Peak probability that the model asks of a region to draw it; 0 draws every region"
+            " (default: chosen on the validation frames).",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = None
     empty_share: Annotated[
         float | None,
         typer.Option(help="Share of each batch without a lesion (default: as they come).", rich_help_panel=SCHEDULE),

@@ -68,6 +68,7 @@ class Schedule:
             mutual_form=config.mutual_form,
             dice=config.dice_weight,
             dice_over=config.dice_over,
+            presence=config.presence_weight,
             reduction=config.reduction,
         )
 

@@ -22,6 +22,7 @@ def write_card(folder: Path, bundle: Bundle) -> None:
         "Networks": f"{card.networks}, {card.architecture.encoder}, decoder {card.architecture.decoder_channels}",
         "Corrective network": corrective,
         "Input": f"{view}, {width} x {height}, RGB",
+        "Presence": f"a region is drawn where its peak probability is {card.presence:g} or more",
         "Classes": ", ".join(card.class_names),
         "Learned from": card.training_data,
         "Licence": card.licence,

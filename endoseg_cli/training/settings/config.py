@@ -94,6 +94,10 @@ class TrainConfig:
     lesions of 2 % of the frame much later."""
     dice_over: DiceOver = "batch"
     """What its sums run over: the batch, or each frame with a lesion; empty ones are left to the cross-entropy then."""
+    presence_weight: float = 0.0
+    """Weight of a loss on each labelled frame's surest pixels: is there a lesion at all?"""
+    presence: float | None = None
+    """Peak probability that a region must reach to be drawn; if not set, chosen on the validation frames."""
     cross_supervision: bool = True
     """Teach each network's weak view with the other's pseudo-label (Endo-SemiS, cross-supervision)."""
     joint_pseudo_label: bool = True
@@ -154,6 +158,9 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 0)
         for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
             _check_at_least(name, getattr(self, name), 0)
+        _check_at_least("presence_weight", self.presence_weight, 0)
+        if self.presence is not None and not 0 <= self.presence < 1:
+            raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
         if self.empty_share is not None and not 0 <= self.empty_share < 1:
             raise UsageError(f"--empty-share must be at least 0 and below 1, found {self.empty_share:g}")
         if self.ema is not None and not 0 < self.ema < 1:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import inspect
 import os
 import shutil
@@ -328,11 +329,15 @@ def test_negatives_join_the_batches_and_the_model_says_so(data: Sequence[str], t
     out = tmp_path / "run"
     recipe = ("--recipe", "supervised", "--ema", "0.9", "--dice-over", "frame", "--precision", "auto")
     share = ("--negatives", str(images[0].parent), "--empty-share", "0.5")
-    invoke(*data, *SMALL, *recipe, *share, "--max-steps", "2", "--out", str(out))
+    presence = ("--presence-weight", "0.2", "--presence", "0.8")
+    invoke(*data, *SMALL, *recipe, *share, *presence, "--max-steps", "2", "--out", str(out))
     settings = yaml.safe_load((out / "config.yaml").read_text())
     assert settings["data"]["negatives"] == [str(images[0].parent)]
     card = load_bundle(out / "model.safetensors").card
     assert "2 lesion-free" in card.training_data and card.field_of_view == "auto"
+    assert card.presence == 0.8 and settings["training"]["presence_weight"] == 0.2
+    with (out / "metrics.csv").open(newline="") as file:
+        assert all(float(row["presence_1"]) > 0 for row in csv.DictReader(file))
 
 
 def test_an_empty_share_needs_empty_frames(data: Sequence[str], tmp_path: Path) -> None:
