@@ -72,7 +72,11 @@ class CorrectiveScheduleOptions:
     window: Annotated[int, typer.Option(help="Frames that a correction looks at; odd.", rich_help_panel=SCHEDULE)] = 5
     size: Annotated[
         str | None,
-        typer.Option(metavar="WxH", help="Size to train at (default: the model's).", rich_help_panel=SCHEDULE),
+        typer.Option(
+            metavar="WxH",
+            help="Size that the corrective network works at (default: the model's input).",
+            rich_help_panel=SCHEDULE,
+        ),
     ] = None
     clips: Annotated[
         int, typer.Option(help="Clips of stills; also the most of sequences and videos.", rich_help_panel=SCHEDULE)

@@ -21,6 +21,8 @@ LOGIT_SCALE = 6.0
 STRIDE = 64
 """Pictures are padded to a multiple of this: 8 blocks of 8 positions at stride 8."""
 MAX_WIDTH = 1024
+MOST_SIDE = 4096
+"""Pixels of a side of networks' input at most; more is a slip, or would take all memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class CorrectiveConfig:
     """Channels at strides 2, 4, 8 and 16."""
     heads: tuple[int, ...] = (1, 2)
     """Heads of the attentions over the neighbouring frames, at strides 8 and 16."""
+    size: tuple[int, int] | None = None
+    """Height and width at which it looks at frames, whatever the networks' input; that of what it is given if None."""
 
     def __post_init__(self) -> None:
         if type(self.window) is not int or self.window < 3 or self.window % 2 == 0:
@@ -45,6 +49,10 @@ class CorrectiveConfig:
             raise UsageError(f"a corrective network needs four widths from 1 to {MAX_WIDTH}, found {self.widths}")
         if len(self.heads) != 2 or not all(type(heads) is int and 1 <= heads <= MAX_WIDTH for heads in self.heads):
             raise UsageError(f"a corrective network needs two numbers of heads from 1 on, found {self.heads}")
+        if self.size is not None and (
+            len(self.size) != 2 or not all(type(side) is int and 32 <= side <= MOST_SIDE for side in self.size)
+        ):
+            raise UsageError(f"a corrective network works at 32 to {MOST_SIDE} pixels a side, found {self.size}")
 
 
 class FrameFeatures(NamedTuple):
@@ -77,7 +85,8 @@ class CorrectiveNetwork(nn.Module):
     attention at stride 8 finds there is the neighbours' witness Q; what else it brings along (features at both strides)
     is decoded with the frame's own features to a gate g from 0 to 1 at stride 2. The output is
     logit(P) + g (logit(Q) - logit(P)): a lesion that the networks saw in no frame of the window is never drawn. An
-    untrained network has g = 0: the identity.
+    untrained network has g = 0: the identity. With a size of its own it sees frames and maps resized to that, and g
+    and Q are resized back; P stays as it is.
     """
 
     def __init__(self, config: CorrectiveConfig) -> None:
@@ -134,7 +143,10 @@ class CorrectiveNetwork(nn.Module):
         uncertainty in nats, both (B, C, H, W) (see `networks.ensemble.combine`).
         """
         logit = _logit(probability)
-        said = [images, (logit / LOGIT_SCALE).to(images.dtype), uncertainty.to(images.dtype)]
+        size = self.config.size
+        images, probability, uncertainty = (_resized(each, size) for each in (images, probability, uncertainty))
+        own = logit if probability.shape == logit.shape else _logit(probability)
+        said = [images, (own / LOGIT_SCALE).to(images.dtype), uncertainty.to(images.dtype)]
         half = self.stem(_pad(torch.cat(said, dim=1)))
         quarter = self.stage4(half)
         eighth = self.stage8(quarter)
@@ -169,9 +181,10 @@ class CorrectiveNetwork(nn.Module):
         witness = functional.pixel_shuffle(self.fine.witness(fine, own.evidence), 2).float()
         x = self.join4(torch.cat([_double(x), own.quarter, (_logit(witness) / LOGIT_SCALE).to(x.dtype)], dim=1))
         x = self.head(self.join2(torch.cat([_double(x), own.half], dim=1)))
-        height, width = own.logit.shape[-2:]
-        gate = _enlarge(limit_gate(x.float()), 2)[..., :height, :width]
-        witnessed = _logit(_enlarge(witness, 4)[..., :height, :width])
+        given = own.logit.shape[-2:]
+        height, width = self.config.size or given
+        gate = _resized(_enlarge(limit_gate(x.float()), 2)[..., :height, :width], given)
+        witnessed = _logit(_resized(_enlarge(witness, 4)[..., :height, :width], given))
         return own.logit + gate * (witnessed - own.logit)
 
 
@@ -232,6 +245,13 @@ def _logit(probability: Tensor) -> Tensor:
 
 def _enlarge(x: Tensor, factor: int) -> Tensor:
     return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _resized(x: Tensor, size: Sequence[int] | None) -> Tensor:
+    """Return `x` (B, C, H, W) at `size`, bilinear and without aliasing; as it is where that is its own."""
+    if size is None or tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return functional.interpolate(x, tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.errors import MissingInputError, UsageError, WeightsError
+from endoseg_cli.networks.architecture.corrective import MOST_SIDE
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
-from endoseg_cli.networks.files.bundle import MOST_SIDE, Bundle, ModelCard
+from endoseg_cli.networks.files.bundle import Bundle, ModelCard
 
 State = Mapping[str, Tensor]
 _TRAINING_KEYS = ("model1_state_dict", "model2_state_dict")

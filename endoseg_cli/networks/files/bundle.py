@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from endoseg_cli import __version__
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
-from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork
+from endoseg_cli.networks.architecture.corrective import MOST_SIDE, CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.architecture.encoders import IMAGENET
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.part_file import whole_file
@@ -31,8 +31,6 @@ _DTYPES = {"F16": torch.float16, "F32": torch.float32}
 FieldOfViewMode = Literal["auto", "off"]
 """auto crops frames to the endoscope's picture before they are resized."""
 Network = TypeVar("Network", bound=nn.Module)
-MOST_SIDE = 4096
-"""Pixels of a side of the networks' input at most; more is a slip, or would take all memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import demand_presence
+from endoseg_cli.pictures.resize import resize_frame, resize_mask
 
 Maps = NDArray[np.float32]  # (N, H, W)
 BATCH = 8
@@ -80,7 +82,15 @@ class Clip:
 class FrozenNetworks:
     """The segmentation networks of a model, which only predict."""
 
-    def __init__(self, networks: Sequence[UNet], card: ModelCard, device: torch.device) -> None:
+    def __init__(
+        self,
+        networks: Sequence[UNet],
+        card: ModelCard,
+        device: torch.device,
+        *,
+        kept_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Clips are kept at `kept_size` = (H, W), after they were predicted at their own size."""
         self._networks = [
             fuse_for_prediction(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for network in networks
@@ -88,6 +98,7 @@ class FrozenNetworks:
         self._scaled = Normaliser(card.mean, card.std, device)
         self._device = device
         self._presence = card.presence
+        self._kept_size = kept_size
         self.crop = card.field_of_view == "auto"
         """Whether the networks take the endoscope's picture cropped out of the frame."""
 
@@ -107,7 +118,7 @@ class FrozenNetworks:
             truth, known = probability > 0.5, uncertainty <= UNCERTAIN_PIXEL
             known &= agreed[:, None, None]
         made = {} if twins is None else self._make_twins(clip.frames, probability, agreed, twins)
-        return Clip(
+        whole = Clip(
             frames=clip.frames,
             truth=truth,
             known=known,
@@ -120,6 +131,7 @@ class FrozenNetworks:
             agreed=tuple(np.flatnonzero(agreed).tolist()),
             twins=made,
         )
+        return whole if self._kept_size is None else shrunk(whole, self._kept_size)
 
     def _predict(self, frames: NDArray[np.uint8]) -> tuple[Maps, Maps, list[NDArray[np.bool_]]]:
         """Return probability (presence demanded, as `segment` does) and uncertainty (N, H, W), and each one's masks."""
@@ -154,6 +166,36 @@ class FrozenNetworks:
                     )
             left = [index for index in left if index not in twins]
         return twins
+
+
+def shrunk(clip: Clip, size: tuple[int, int]) -> Clip:
+    """Return a clip at `size` = (H, W): pictures and maps by area, masks by nearest pixel, flow in its pixels."""
+    height, width = clip.truth.shape[1:]
+    if (height, width) == size:
+        return clip
+    scale = np.array([size[1] / width, size[0] / height], np.float32)[:, None, None]
+    return replace(
+        clip,
+        frames=np.stack([resize_frame(frame, size) for frame in clip.frames]),
+        truth=np.stack([resize_mask(mask, size) for mask in clip.truth]),
+        known=np.stack([resize_mask(mask, size) for mask in clip.known]),
+        probability=np.stack([_resize_map(each, size) for each in clip.probability]),
+        uncertainty=np.stack([_resize_map(each, size) for each in clip.uncertainty]),
+        flow=(clip.flow * scale).astype(np.float16),
+        twins={
+            index: Twin(
+                frame=resize_frame(twin.frame, size),
+                probability=_resize_map(twin.probability, size),
+                uncertainty=_resize_map(twin.uncertainty, size),
+            )
+            for index, twin in clip.twins.items()
+        },
+    )
+
+
+def _resize_map(values: NDArray[np.float16], size: tuple[int, int]) -> NDArray[np.float16]:
+    resized = cv2.resize(values.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.float16)
 
 
 def _trusted_frames(masks: Sequence[NDArray[np.bool_]], uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:

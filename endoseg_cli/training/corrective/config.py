@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.files.bundle import MOST_SIDE
+from endoseg_cli.networks.architecture.corrective import MOST_SIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class CorrectiveTrainConfig:
     window: int = 5
     """Frames that a correction looks at; odd."""
     size: tuple[int, int] | None = None
-    """Height and width that frames are resized to; the model's input size if not set."""
+    """Height and width that the corrective network works at; the model's input size if not set."""
     clips: int = 160
     """Clips made of labelled stills, and at most so many of sequences and of unlabelled videos."""
     clip_frames: int = 9

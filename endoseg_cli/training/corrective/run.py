@@ -106,16 +106,15 @@ def train_corrective(
             f"--batch-size must be a multiple of the {ranks.size} processes that share it, found {config.batch_size}"
         )
     listener = listener if ranks.leads else RunListener()
-    size = config.size or bundle.card.input_size
     model = predictor or bundle
-    predicting = FrozenNetworks(model.networks, model.card, device)
+    predicting = FrozenNetworks(model.networks, model.card, device, kept_size=config.size)
     began = time.monotonic()
-    data = make_clips(sources, config, size, predicting, listener.on_note)
+    data = make_clips(sources, config, model.card.input_size, predicting, listener.on_note)
     if config.max_time is not None:
         spent = time.monotonic() - began
         config = replace(config, max_time=ranks.lead(max(config.max_time - spent, 1e-3)))
-    learner = CorrectiveLearner(config, CorrectiveConfig(window=config.window), device=device, ranks=ranks)
-    if bundle.corrective is not None and bundle.corrective.config == learner.network.config:
+    learner = CorrectiveLearner(config, _architecture(config), device=device, ranks=ranks)
+    if bundle.corrective is not None and _goes_on(bundle.corrective.config, config):
         learner.network.load_state_dict(bundle.corrective.state_dict())
     trainer = CorrectiveTrainer(config, data, learner, folder=folder)
     if resume:
@@ -128,6 +127,15 @@ def train_corrective(
     if ranks.leads:
         writer.draw()
     return _with_best(bundle, trainer, data_size=(len(data.training), len(data.validation)))
+
+
+def _architecture(config: CorrectiveTrainConfig) -> CorrectiveConfig:
+    return CorrectiveConfig(window=config.window, size=config.size)
+
+
+def _goes_on(there: CorrectiveConfig, config: CorrectiveTrainConfig) -> bool:
+    """Return whether the weights of a network fit the one to be trained; the size that it works at may be another."""
+    return replace(there, size=None) == replace(_architecture(config), size=None)
 
 
 def forget_corrective(folder: Path) -> None:
@@ -217,7 +225,7 @@ def _train(
             hint="restore them, or begin a new run",
         )
     if bundle.corrective is not None and ranks.leads:
-        goes_on = bundle.corrective.config == CorrectiveConfig(window=config.window)
+        goes_on = _goes_on(bundle.corrective.config, config)
         what = "training goes on from it" if goes_on else "one of another architecture takes its place"
         listener.on_note(f"the model has a corrective network already; {what}")
     trained = train_corrective(

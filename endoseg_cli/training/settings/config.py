@@ -7,9 +7,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.errors import UsageError
+from endoseg_cli.networks.architecture.corrective import MOST_SIDE
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNetConfig
-from endoseg_cli.networks.files.bundle import MOST_SIDE, FieldOfViewMode
+from endoseg_cli.networks.files.bundle import FieldOfViewMode
 from endoseg_cli.training.methods.method import Certainty
 from endoseg_cli.training.methods.table import find_method
 from endoseg_cli.training.strategies.mutual_learning import MutualForm

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from endoseg_cli.errors import UsageError, WeightsError
 from endoseg_cli.networks.architecture.corrective import CorrectiveConfig, CorrectiveNetwork, limit_gate
@@ -39,6 +40,31 @@ def test_frames_encoded_one_by_one_fuse_to_what_forward_gives() -> None:
         fused = network.fuse(kept, 2, [-2, -1, 0, 1, 2])
         assert torch.allclose(fused, network(images, probability, uncertainty), atol=1e-4)
         assert not torch.allclose(fused, network.fuse(kept[2:3], 0, [0]), atol=1e-3)
+
+
+def test_a_network_of_its_own_size_sees_frames_at_that_and_gives_maps_as_it_got_them() -> None:
+    images, probability, uncertainty = random_window(side=100)
+    network = awake_network(CorrectiveConfig(size=(64, 64)))
+    plain = awake_network()
+    plain.load_state_dict(network.state_dict())
+    small = [each.flatten(0, 1) for each in (images, probability, uncertainty)]
+    small = [functional.interpolate(each, (64, 64), mode="bilinear", antialias=True)[None] for each in small]
+    with torch.inference_mode():
+        corrected = network(images, probability, uncertainty)
+        change = corrected - torch.logit(probability[:, 2])
+        expected = plain(*small) - torch.logit(small[1][:, 2])
+    assert corrected.shape == probability[:, 2].shape and change.abs().max() > 0.1
+    back = functional.interpolate(change, (64, 64), mode="bilinear", antialias=True)
+    assert torch.corrcoef(torch.stack([back.flatten(), expected.flatten()]))[0, 1] > 0.8
+
+
+def test_the_size_it_works_at_costs_nothing_where_it_is_that_of_the_frames() -> None:
+    window = random_window(side=64)
+    network = awake_network(CorrectiveConfig(size=(64, 64)))
+    plain = awake_network()
+    plain.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(network(*window), plain(*window))
 
 
 def test_folding_for_prediction_keeps_the_output() -> None:

@@ -144,6 +144,22 @@ def test_predictions_are_those_of_the_networks(clips: list[Clip]) -> None:
     assert np.allclose(clips[0].probability[3], expected[0, 0], atol=2e-3)  # type: ignore[index]
 
 
+def test_clips_are_predicted_at_the_models_size_and_kept_at_the_corrective_networks(clips: list[Clip]) -> None:
+    bundle = tiny_bundle()
+    clip = clips[0]
+    raw = RawClip(group="a", frames=clip.frames, truth=clip.truth, flow=clip.flow, interval=1.0)
+    frozen = FrozenNetworks(bundle.networks, bundle.card, CPU, kept_size=(32, 48))
+    kept = frozen.add_predictions(raw)
+    assert kept.frames.shape == (7, 32, 48, 3) and kept.frames.dtype == np.uint8
+    for name in ("truth", "known", "probability", "uncertainty"):
+        mine, whole = getattr(kept, name), getattr(clip, name)
+        assert mine.shape == (7, 32, 48) and mine.dtype == whole.dtype, name
+        assert abs(mine.mean(dtype=float) - whole.mean(dtype=float)) < 0.02, name
+    # a step of so many pixels is one of fewer where pixels are larger
+    assert np.allclose(kept.flow[:, 0], clip.flow[:, 0] * 0.75, atol=2e-3)
+    assert np.allclose(kept.flow[:, 1], clip.flow[:, 1] * 0.5, atol=2e-3)
+
+
 def bright(frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> tuple[Maps, Maps, list[Truth]]:
     """Return predictions of networks that know the drawn disc by its contrast, and are sure."""
     contrast = frames.mean(-1) - frames.mean((1, 2, 3))[:, None, None]
