@@ -153,7 +153,14 @@ def measurements(
         clip = Place(path=video, shown=name)
         fixed: Command = ("--weights", model, "--precision", "fp32", "--runtime", "torch", "--json")
         pair = tuple(
-            (*("segment", clip, "--records", Place(path=scratch / f"{name}.csv", shown="records.csv")), "--overwrite")
+            (
+                "segment",
+                clip,
+                "--records",
+                Place(path=scratch / f"{name}.csv", shown="records.csv"),
+                "--overwrite",
+                "-q",
+            )
             + ("--refine", mode, *fixed)
             for mode in ("off", "flagged")
         )
