@@ -151,17 +151,10 @@ def measurements(
         yield Measurement(name="flips", commands=((*score, "--tta", "flips"),), data=digest, trim=trim_totals)
     for name, video in plan.clips.items():
         clip = Place(path=video, shown=name)
-        fixed: Command = ("--weights", model, "--precision", "fp32", "--runtime", "torch", "--json")
+        table = Place(path=scratch / f"{name}.csv", shown="records.csv")
+        fixed: Command = ("--weights", model, "--precision", "fp32", "--runtime", "torch", "--json", "--quiet")
         pair = tuple(
-            (
-                "segment",
-                clip,
-                "--records",
-                Place(path=scratch / f"{name}.csv", shown="records.csv"),
-                "--overwrite",
-                "-q",
-            )
-            + ("--refine", mode, *fixed)
+            ("segment", clip, "--records", table, "--overwrite", "--refine", mode, *fixed)
             for mode in ("off", "flagged")
         )
         yield Measurement(name=f"clip-{name}", commands=pair, data=digest_file(video), trim=trim_segment)
@@ -250,11 +243,15 @@ def digest_file(path: Path) -> str:
 
 
 def read_frames(table: Path) -> dict[str, Any]:
-    """Return the scores of single frames, in the order of their names, which are left out."""
+    """Return scores of single frames in the order of their names, which are left out.
+
+    A frame is `hit` where the mask and the truth overlap.
+    """
     with table.open(newline="", encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["name"])
-    flags = {key: "".join(row[key] for row in rows) for key in ("present", "predicted")}
-    return {"dice": [round(float(row["dice"]), 4) for row in rows], **flags}
+    present = "".join(row["present"] for row in rows)
+    hit = "".join(str(int(int(row["tp"]) > 0)) for row in rows)
+    return {"dice": [round(float(row["dice"]), 4) for row in rows], "present": present, "hit": hit}
 
 
 def trim_model(printed: Sequence[dict[str, Any]]) -> dict[str, Any]:

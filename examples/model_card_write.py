@@ -98,6 +98,8 @@ def facts(results: Path, texts: Texts) -> dict[str, Any]:
         "entries": new,
         "new": plain(new),
         "before": None if before is None else plain(before),
+        "hits": new["stills"]["result"]["frames"]["hit"].count("1"),
+        "range": lesion_range(new["stills"]["result"]["frames"]),
         "columns": columns(new, before),
         "difference": None if before is None else difference(new["stills"], before["stills"]),
         "presences": presences(new),
@@ -167,6 +169,12 @@ def columns(new: Entries, before: Entries | None) -> list[tuple[str, dict[str, A
     return shown if before is None else [*shown, ("before", before["stills"]["result"]["both"])]
 
 
+def lesion_range(frames: dict[str, Any]) -> tuple[float, float]:
+    """Return a 95 % interval of the mean Dice of frames with a lesion."""
+    values = [dice for dice, flag in zip(frames["dice"], frames["present"], strict=True) if flag == "1"]
+    return interval(np.array([values]))
+
+
 def difference(new: dict[str, Any], before: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
     """Return how much Dice rose, with a 95 % interval over frames: of all frames, and of those with a lesion."""
     frames = new["result"]["frames"]
@@ -195,7 +203,7 @@ def machines(entries: list[dict[str, Any]]) -> list[str]:
     kinds = {}
     for machine in (entry["machine"] for entry in entries):
         packages = ", ".join(f"{name} {machine['packages'][name]}" for name in ("torch", "opencv"))
-        device = machine["device_name"] or f"{machine['threads']} threads of {machine['usable_cores']} cores"
+        device = machine["device_name"] or f"threads: {machine['threads']}, cores: {machine['usable_cores']}"
         kinds[f"{machine['processor']} ({device}; endoseg {machine['endoseg']}, {packages})"] = None
     return list(kinds)
 
