@@ -99,7 +99,7 @@ def facts(results: Path, texts: Texts) -> dict[str, Any]:
         "new": plain(new),
         "before": None if before is None else plain(before),
         "hits": new["stills"]["result"]["frames"]["hit"].count("1"),
-        "range": lesion_range(new["stills"]["result"]["frames"]),
+        "dice_range": lesion_range(new["stills"]["result"]["frames"]),
         "columns": columns(new, before),
         "difference": None if before is None else difference(new["stills"], before["stills"]),
         "presences": presences(new),
