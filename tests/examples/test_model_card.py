@@ -178,6 +178,19 @@ def test_scores_in_the_model_file_make_it_no_other_model(tmp_path: Path, measuri
         measuring["read_model"](other)
 
 
+def test_speed_is_told_where_it_was_measured(folder: Path, measuring: dict[str, Any]) -> None:
+    benchmark = json.loads((EXAMPLES / "results" / "speed-torch-1280x720.json").read_text())
+    for results in (folder / "results", folder / "results" / "before"):
+        entry = json.loads((results / "flips.json").read_text())
+        entry |= {"result": measuring["trim_speed"]([benchmark])}
+        (results / "speed.json").write_text(json.dumps(entry))
+    assert _write(folder).returncode == 0
+    off = f"{benchmark['videos'][0]['segment']['off']['frames_per_second']:.1f}"
+    card = (folder / "card.md").read_text()
+    assert f"1280x720 video runs at {off} frames a second with `--refine off`, " in card
+    assert f"(torch bf16, 2 cores of A CPU); the model before at {off}, " in card
+
+
 @pytest.mark.skipif(not (RESULTS / "model.json").is_file(), reason="the bundled model has not been measured yet")
 def test_the_bundled_model_and_its_card_are_what_was_measured(tmp_path: Path, measuring: dict[str, Any]) -> None:
     readme = tmp_path / "README.md"
