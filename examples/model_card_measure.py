@@ -90,7 +90,7 @@ def read_model(weights: Path) -> tuple[str, dict[str, int]]:
             card = json.loads(header.pop("__metadata__")["endoseg"])
         except (ValueError, KeyError, OverflowError, MemoryError) as error:
             raise WeightsError(f"{weights} is not a model of endoseg: {error}", hint="give another file") from error
-        deciding = {key: value for key, value in card.items() if key not in DESCRIBING}
+        deciding = without_unset({key: value for key, value in card.items() if key not in DESCRIBING})
         digest = hashlib.sha256(json.dumps([deciding, header], sort_keys=True).encode())
         digest.update(file.read())
     parameters: dict[str, int] = {}
@@ -98,6 +98,13 @@ def read_model(weights: Path) -> tuple[str, dict[str, int]]:
         network = name.partition(".")[0]
         parameters[network] = parameters.get(network, 0) + math.prod(tensor["shape"])
     return digest.hexdigest(), parameters
+
+
+def without_unset(value: Any) -> Any:
+    """Leave out what is null: a later endoseg writes more fields, unset, of the same model."""
+    if isinstance(value, dict):
+        return {key: without_unset(member) for key, member in value.items() if member is not None}
+    return value
 
 
 def measure(weights: Path, plan: Plan, out: Path, scratch: Path, *, whole: bool, only: Sequence[str]) -> None:
