@@ -135,7 +135,7 @@ def measure(weights: Path, plan: Plan, out: Path, scratch: Path, *, whole: bool,
 def measurements(
     weights: Path, plan: Plan, parameters: dict[str, int], scratch: Path, *, whole: bool
 ) -> Iterator[Measurement]:
-    """Yield all measurements, the quick and needed ones first."""
+    """Yield all measurements, those that both models share first."""
     model = Place(path=weights, shown="model.safetensors" if whole else "before.safetensors")
     stills = Place(path=plan.stills, shown="c4")
     frames = Place(path=scratch / "frames.csv", shown="frames.csv")
@@ -151,11 +151,6 @@ def measurements(
     yield Measurement(name="model", commands=(("info", model, "--json"),), data="", trim=with_parameters)
     per_frame = (*score, "--per-frame", frames, "--overwrite")
     yield Measurement(name="stills", commands=(per_frame,), data=digest, trim=with_frames)
-    if whole:
-        for presence in PRESENCES:
-            command = (*score, "--presence", presence)
-            yield Measurement(name=f"presence-{presence}", commands=(command,), data=digest, trim=trim_totals)
-        yield Measurement(name="flips", commands=((*score, "--tta", "flips"),), data=digest, trim=trim_totals)
     for name, video in plan.clips.items():
         clip = Place(path=video, shown=name)
         table = Place(path=scratch / f"{name}.csv", shown="records.csv")
@@ -172,6 +167,11 @@ def measurements(
     render: Command = ("phantom", rendered, "--scene", "colon", *options, "--seed", str(plan.seed))
     shown = Place(path=rendered.path / "clips", shown="rendered/clips")
     yield from over_time("rendered", ("evaluate", "--video", shown, "--weights", model), shell(render), render)
+    if whole:
+        for presence in PRESENCES:
+            command = (*score, "--presence", presence)
+            yield Measurement(name=f"presence-{presence}", commands=(command,), data=digest, trim=trim_totals)
+        yield Measurement(name="flips", commands=((*score, "--tta", "flips"),), data=digest, trim=trim_totals)
     if plan.speed:
         timed: Command = ("benchmark", "inference", "--sizes", "720p", "--weights", model, "--json")
         yield Measurement(name="speed", commands=(timed,), data="", trim=trim_speed)

@@ -89,7 +89,7 @@ def facts(results: Path, texts: Texts) -> dict[str, Any]:
     new = read_results(results, OF_THE_NEW)
     before = read_results(results / "before", SHARED) if (results / "before").is_dir() else None
     if before is not None:
-        for name in SHARED[1:]:
+        for name in sorted(new.keys() & before.keys() - {"model"}):
             if (before[name]["data"], normal(before[name])) != (new[name]["data"], normal(new[name])):
                 message = f"{results / 'before' / name}.json was measured on other data or by another command"
                 raise InputError(message, hint="run measure again, with both models")

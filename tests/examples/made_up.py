@@ -34,7 +34,11 @@ def write_results(folder: Path, *, model: str = "new", dice: float = 0.7) -> Pat
     }
     folder.mkdir(parents=True)
     for name, result in found.items():
-        entry = {"measurement": name, "commands": [f"endoseg {name} model.safetensors", "endoseg again"], "data": "d"}
+        entry: dict[str, Any] = {
+            "measurement": name,
+            "commands": [f"endoseg {name} model.safetensors", "endoseg again"],
+            "data": "d",
+        }
         entry |= {"model": model, "weights_sha256": "0", "date": "2026-11-29", "machine": MACHINE, "result": result}
         (folder / f"{name}.json").write_text(json.dumps(entry))
     return folder
