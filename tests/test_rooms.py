@@ -12,7 +12,7 @@ import endoseg_cli
 
 PACKAGE = Path(endoseg_cli.__file__).parent
 TABLE = Path(__file__).resolve().parent.parent / "CONTRIBUTING.md"
-FOR_ALL = {"errors", "part_file", "locks"}
+FOR_ALL = {"errors", "part_file", "locks", "process"}
 MOST_FILES = 14
 
 

@@ -29,6 +29,7 @@ from endoseg_cli.cli.commands.train_corrective import train_corrective
 from endoseg_cli.cli.console.lines import print_error
 from endoseg_cli.cli.options.words import ClickError, check_not_empty, own_words
 from endoseg_cli.errors import DEBUG_VARIABLE, INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, UsageError, explain
+from endoseg_cli.process import prepare_process
 
 _ANY_NAME = "endoseg-any-name"
 SEGMENT, TRAIN, MODELS, TOOLS = "Segment", "Train", "Models", "Test data and tools"
@@ -84,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's error is a message and its exit code, never a traceback."""
     stopped: list[int] = []
     _leave_by_exceptions(stopped)
-    # Threads that spin while they wait starve everything else on a busy machine: here it halves the frame rate of
-    # `segment`. OpenMP reads this when torch is imported, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_process()
     _let_any_file_name_through()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

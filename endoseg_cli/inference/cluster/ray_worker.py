@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import endoseg_cli
 from endoseg_cli.errors import DeviceError, EndosegError, OutputError, explain
+from endoseg_cli.process import prepare_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ class Answer:
 
 def do_task(version: str, shared: bytes, payload: bytes, weights: NDArray[np.uint8]) -> Answer:
     """Do a task of a job: `shared` is its order and its choice of a model, whose file is `weights`."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_process()
     if version != endoseg_cli.__version__:
         message = f"{_here()} has endoseg {endoseg_cli.__version__}, the job has {version}"
         return _answer("fatal", DeviceError(message, hint="install the same version on every node"))
