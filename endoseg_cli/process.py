@@ -9,10 +9,16 @@ import ctypes
 import os
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt."""
 NEVER, LARGEST_IN_HEAP = -1, 1 << 30
-VARIABLES = {"MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_MMAP_THRESHOLD_": str(LARGEST_IN_HEAP)}
+ARENAS = 2
+"""Heaps that all threads share: what each of many would keep for itself adds up."""
+VARIABLES = {
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_MMAP_THRESHOLD_": str(LARGEST_IN_HEAP),
+    "MALLOC_ARENA_MAX": str(ARENAS),
+}
 """The same as the environment says it, to processes that this one starts."""
 
 
@@ -33,4 +39,5 @@ def prepare_process() -> None:
         return
     mallopt(M_TRIM_THRESHOLD, NEVER)
     mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP)
+    mallopt(M_ARENA_MAX, ARENAS)
     os.environ.update(VARIABLES)
