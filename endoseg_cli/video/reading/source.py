@@ -11,6 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError
+from endoseg_cli.video.reading.foreign import foreign_kind
 
 # FFmpeg would otherwise reach Python's last-resort handler, which prints on stderr.
 logging.getLogger("libav").addHandler(logging.NullHandler())
@@ -26,6 +27,8 @@ _DEMUXERS = (
 )
 _ONLY_THIS_FILE = {"format_whitelist": ",".join(_DEMUXERS.split()), "protocol_whitelist": "file,pipe,fd"}
 """Formats that hold their pictures (or sound) themselves: playlists and scripts would make FFmpeg read other files."""
+_WHITELIST = "whitelist"
+"""In FFmpeg's messages on what these leave out, which list them all."""
 
 
 def open_container(path: Path) -> InputContainer:
@@ -78,7 +81,8 @@ def _open(path: Path) -> InputContainer:
 
 
 def _explain(path: Path, error: Exception) -> InputError:
-    causes = _log_of_opening(path)
+    log = _log_of_opening(path)
+    causes = [message for _, message in log]
     if _is_mp4(path) and any("moov atom not found" in cause for cause in causes):
         return InputError(
             f"the video was cut off before its index was written ('moov' is missing): {path}",
@@ -86,11 +90,18 @@ def _explain(path: Path, error: Exception) -> InputError:
         )
     if isinstance(error, av.error.EOFError):
         return InputError(f"the video holds no frames: {path}", hint="copy or export it again")
-    return InputError(f"not a video, or damaged from the start: {path}{_because(causes)}", hint=_NOT_VIDEO_HINT)
+    refused = next((name for name, message in log if _WHITELIST in message), "")
+    if foreign := foreign_kind(path, refused):
+        return InputError(f"not a video, but {foreign.kind}: {path}", hint=foreign.hint)
+    because = f" (FFmpeg takes it for {refused})" if refused else _because(causes)
+    return InputError(f"not a video, or damaged from the start: {path}{because}", hint=_NOT_VIDEO_HINT)
 
 
-def _log_of_opening(path: Path) -> list[str]:
-    """Open the file once more with FFmpeg's log on, only to learn why that fails."""
+def _log_of_opening(path: Path) -> list[tuple[str, str]]:
+    """Open the file once more with FFmpeg's log on, only to learn why that fails.
+
+    Returns each message, after the name of what said it: that of the format once FFmpeg has made out one.
+    """
     level, skips_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
     with av.logging.Capture() as lines:
         av.logging.set_level(av.logging.ERROR)
@@ -102,7 +113,7 @@ def _log_of_opening(path: Path) -> list[str]:
         finally:
             av.logging.set_level(level)
             av.logging.set_skip_repeated(skips_repeated)
-    return [message.strip() for _, _, message in lines if message.strip()]
+    return [(name, message.strip()) for _, name, message in lines if message.strip()]
 
 
 def _is_mp4(path: Path) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from endoseg_cli.errors import EndosegError, InputError, MissingInputError
 from endoseg_cli.video.reading import source
 from endoseg_cli.video.reading.reader import VideoReader, probe
+from tests.data.drawing import draw_frame, save
 from tests.video.conftest import Render
 from tests.video.rendering import Clip, level
 
@@ -48,6 +49,39 @@ def test_no_media_file(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixt
     assert "not a video" in refusal(path).message
     assert capfd.readouterr() == ("", "")
     assert av.logging.get_level() is None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("#EXTM3U\n#EXTINF:10,\nsegment.ts\n#EXT-X-ENDLIST\n", "a playlist"),
+        ("\ufeff\n#EXTM3U\n", "a playlist"),
+        ('<?xml version="1.0"?>\n<!-- made by a server -->\n<MPD type="static"></MPD>', "a playlist"),
+        ("[playlist]\nFile1=http://server/a.mp4\n", "a playlist"),
+        ("ffconcat version 1.0\nfile 'a.mp4'\n", "a list of files"),
+        ("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "a description of a stream"),
+        ("1\n00:00:01,000 --> 00:00:02,000\nA\n", "a text file, such as subtitles"),
+        ("\0" * 128 + "DICM" + "\0" * 100, "a DICOM file"),
+        ("<!DOCTYPE html><html><body>403</body></html>", "a web page"),
+        ("PK\x03\x04" + "a" * 100, "a ZIP archive"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.mp4", "a.m3u8", "a.bin"])
+def test_what_a_file_is_instead_is_told(tmp_path: Path, content: str, kind: str, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode())
+    assert refusal(path).message.startswith(f"not a video, but {kind}")
+
+
+def test_a_picture_is_told_from_a_video(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", draw_frame(1)).rename(tmp_path / "a.mp4")
+    assert refusal(path).message == f"not a video, but a picture (PNG): {path}"
+
+
+def test_no_list_of_all_formats_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "speech.mp4"
+    path.write_bytes(b"#!AMR\n" + b"<" * 500)
+    assert refusal(path).message == f"not a video, or damaged from the start: {path} (FFmpeg takes it for amr)"
 
 
 def test_recording_without_index(render: Render) -> None:
