@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"sBIT", b"bKGD", b"pHYs"}
@@ -17,6 +18,7 @@ _WEBP_EXIF, _WEBP_TOLD = 0x08, 0x08 | 0x04 | 0x20
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _START_OF_SCAN, _END, _COMMENT = 0xDA, 0xD9, 0xFE
+_END_MARK = b"\xff\xd9"
 
 
 def without_metadata(data: bytes) -> bytes | None:
@@ -36,7 +38,8 @@ def without_metadata(data: bytes) -> bytes | None:
 def _bare_jpeg(data: bytes) -> bytes:
     parts = [data[:2]]
     turn = 1
-    for marker, segment in _jpeg_segments(data):
+    for marker, start, end in _jpeg_segments(data):
+        segment = _END_MARK if marker == _END else data[start:end]
         content = segment[4:]
         if marker == 0xE1 and content.startswith(_EXIF):
             turn = turn if turn != 1 else _orientation(content[len(_EXIF) :])
@@ -52,8 +55,20 @@ def _bare_jpeg(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker and its bytes, with the pixels that follow it, up to the end mark and nothing behind it.
+def jpeg_end(data: bytes) -> int:
+    """Return where the end mark of a JPEG stands: not that of a small picture inside it, nor of a file behind it.
+
+    -1 where there is none.
+    """
+    start = 0
+    with suppress(struct.error, IndexError):
+        for _, at, _ in _jpeg_segments(data):
+            start = at
+    return data.find(_END_MARK, start)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield each marker, and where its bytes begin and end, with the pixels that follow it, up to the end mark.
 
     In a file that was cut off there is none.
     """
@@ -63,14 +78,14 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             at += 1
         marker = data[at + 1]
         if data[at] != 0xFF or marker == _END:
-            yield _END, b"\xff\xd9"
+            yield _END, at, at + 2
             return
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
         if marker == _START_OF_SCAN:
             end = _end_of_scan(data, end)
         if end > len(data):
             raise IndexError("a segment is cut off")
-        yield marker, data[at:end]
+        yield marker, at, end
         at = end
 
 

@@ -143,25 +143,27 @@ def _decode(path: Path, flags: int) -> NDArray[np.generic]:
 
 def _decoded(data: NDArray[np.uint8], flags: int) -> tuple[NDArray[np.generic] | None, bool]:
     """Return what OpenCV makes of a file's bytes, and whether it refused it for its size."""
-    if _has_endless_chunk(data):
-        return None, False
+    picture = _up_to_its_end(data)
     try:
-        return cv2.imdecode(data, flags) if data.size else None, False
+        return None if picture is None or not picture.size else cv2.imdecode(picture, flags), False
     except cv2.error as error:
         return None, "pixels" in str(error).lower()
 
 
-def _has_endless_chunk(data: NDArray[np.uint8]) -> bool:
-    """Whether a PNG promises a chunk longer than the whole file: OpenCV takes memory for it before it reads it."""
+def _up_to_its_end(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return the bytes of a file that are decoded: of a PNG without what follows its end, filling or another file.
+
+    None for a PNG that promises a chunk longer than the whole file: OpenCV takes memory for it before it reads it.
+    """
     if data[:8].tobytes() != b"\x89PNG\r\n\x1a\n":
-        return False
-    at = 8
-    while at + 4 <= len(data):
-        length = int.from_bytes(data[at : at + 4].tobytes(), "big")
+        return data
+    at, kind = 8, b""
+    while at + 8 <= len(data) and kind != b"IEND":
+        length, kind = int.from_bytes(data[at : at + 4].tobytes(), "big"), data[at + 4 : at + 8].tobytes()
         if length > len(data):
-            return True
+            return None
         at += length + 12  # length, kind and checksum take four bytes each
-    return False
+    return data[:at]
 
 
 def _count_pages(path: Path) -> int:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.pictures.bare import jpeg_end
+
 _DAMAGE = re.compile(
     "premature end|bad huffman|bad arithmetic|instead of rst|inconsistent progression"
     "|extraneous bytes before marker 0x(d[0-7]|c4|da)",  # between two parts of the picture
@@ -18,7 +20,6 @@ _LEFT_OVER = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
 _MOST_LEFT_OVER = 32
 """Bytes that may be left at the end of a whole picture, whatever they are; some cameras do that."""
 _GREY = 128
-_END = b"\xff\xd9"
 _FILLER = bytes(range(1, 250)) * 4
 
 
@@ -40,7 +41,7 @@ def _much_left_over(data: NDArray[np.uint8], line: str) -> bool:
     if found is None or int(found[1]) <= _MOST_LEFT_OVER:
         return False
     content = data.tobytes()
-    end = content.rfind(_END)
+    end = jpeg_end(content)
     return len(set(content[end - int(found[1]) : end])) > 1
 
 
@@ -52,7 +53,7 @@ def runs_out(data: NDArray[np.uint8], pixels: NDArray[np.generic]) -> bool:
     if not (pixels[:: max(len(pixels) - 1, 1), :: max(pixels.shape[1] - 1, 1)] == _GREY).any():
         return False
     content = data.tobytes()
-    end = content.rfind(_END)
+    end = jpeg_end(content)
     longer = np.frombuffer(content[:end] + _FILLER + content[end:], np.uint8)
     as_is, filled = (cv2.imdecode(letters, cv2.IMREAD_GRAYSCALE) for letters in (data, longer))
     return as_is is None or filled is None or not np.array_equal(as_is, filled)

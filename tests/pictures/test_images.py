@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,6 +55,41 @@ def test_a_picture_cut_short_is_refused_by_name(tmp_path: Path, suffix: str) -> 
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=r"expected a picture file.*cut"):
         read_image(path)
+
+
+def trailers() -> dict[str, bytes]:
+    """What programs and cameras leave behind the end of a picture."""
+    other = cv2.imencode(".png", draw_frame(8))[1].tobytes()
+    return {
+        "zeros": bytes(600),
+        "text": b"<!-- exported by ward 3 -->",
+        "another picture": other,
+        "half a picture": other[: len(other) // 2],
+        "a small picture": cv2.imencode(".jpg", draw_frame(9))[1].tobytes(),
+        "a promise": b"\x7f\xff\xff\xffIDATxxxx",
+    }
+
+
+@pytest.mark.parametrize("trailer", trailers())
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp", ".webp", ".jp2"])
+def test_what_follows_the_end_of_a_picture_changes_nothing(tmp_path: Path, suffix: str, trailer: str) -> None:
+    whole = save(tmp_path / f"whole{suffix}", draw_frame(6))
+    longer = tmp_path / f"longer{suffix}"
+    longer.write_bytes(whole.read_bytes() + trailers()[trailer])
+    np.testing.assert_array_equal(read_image(longer), read_image(whole))
+
+
+@pytest.mark.parametrize("trailer", ["", *trailers()])
+def test_a_damaged_png_is_refused_whatever_follows_it(tmp_path: Path, trailer: str) -> None:
+    content = save(tmp_path / "whole.png", draw_frame(6)).read_bytes()
+    middle = len(content) // 2
+    inside = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+    behind = trailers().get(trailer, b"")
+    for damaged in (content[:middle] + behind, content[: middle - 40] + content[middle:] + behind, inside + behind):
+        path = tmp_path / "damaged.png"
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"damaged or foreign one: .*damaged\.png"):
+            read_image(path)
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:

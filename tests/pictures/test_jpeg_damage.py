@@ -41,6 +41,7 @@ DAMAGED = {
     "bytes missing": without(jpeg(), 300),
     "bytes missing at the end of its data": without(jpeg(), 300, at=0.93),
     "a sector of zeros": jpeg()[:4000] + bytes(512) + jpeg()[4512:],
+    "bytes missing before a file behind it": without(jpeg(), 300) + jpeg(pixels=NOISE),
     "one channel": without(jpeg(pixels=PICTURE[..., 0]), 300),
 }
 DAMAGED_IN_A_PART = {
@@ -54,6 +55,7 @@ WHOLE = {
     "restarts": jpeg(cv2.IMWRITE_JPEG_RST_INTERVAL, 4),
     "data behind its end": jpeg() + b"maker's notes" * 50,
     "data before its end": jpeg()[:-2] + b"\0" * 40 + jpeg()[-2:],
+    "a file behind data before its end": jpeg()[:-2] + b"\0" * 40 + jpeg()[-2:] + jpeg(pixels=NOISE),
     "grey to the end": jpeg(pixels=np.full_like(PICTURE, 128)),
 }
 

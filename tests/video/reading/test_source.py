@@ -59,7 +59,7 @@ def test_no_media_file(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixt
         ('<?xml version="1.0"?>\n<!-- made by a server -->\n<MPD type="static"></MPD>', "a playlist"),
         ("[playlist]\nFile1=http://server/a.mp4\n", "a playlist"),
         ("ffconcat version 1.0\nfile 'a.mp4'\n", "a list of files"),
-        ("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "a description of a stream"),
+        ("v=0\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "a description of a stream"),
         ("1\n00:00:01,000 --> 00:00:02,000\nA\n", "a text file, such as subtitles"),
         ("\0" * 128 + "DICM" + "\0" * 100, "a DICOM file"),
         ("<!DOCTYPE html><html><body>403</body></html>", "a web page"),
