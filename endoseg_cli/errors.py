@@ -98,7 +98,7 @@ def explain(error: Exception) -> EndosegError:
     if isinstance(error, ValueError) and "null byte" in str(error):
         return UsageError(f"a name cannot be used: {error}", hint="rename the file, or check what wrote its name")
     return InternalError(
-        f"internal error: {type(error).__name__}: {error}",
+        f"internal error: {type(error).__name__}: {' '.join(str(error).split())}",
         hint=f"this is a fault in endoseg; run again with {DEBUG_VARIABLE}=1 and report the traceback",
     )
 

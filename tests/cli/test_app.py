@@ -111,7 +111,7 @@ def test_an_internal_error_is_one_line_and_a_way_to_report_it(
     endoseg: Endoseg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_: object) -> None:
-        raise ZeroDivisionError("some bug")
+        raise ZeroDivisionError("some\n  bug")
 
     monkeypatch.setattr("endoseg_cli.networks.files.models.resolve_weights", lambda _: fail())
     run = endoseg("info")
@@ -130,12 +130,12 @@ def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path
         signal.signal(signal.SIGTERM, terminate)
 
 
-def test_messages_of_several_lines_become_one(endoseg: Endoseg, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_and_the_names_in_them_stay_on_one_line(endoseg: Endoseg, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object) -> Path:
-        raise UsageError("first\n  second", hint="third\nfourth")
+        raise UsageError("no video  \n.mp4", hint="rename \x1b[1m")
 
     monkeypatch.setattr("endoseg_cli.networks.files.models.resolve_weights", refuse)
-    assert endoseg("info").stderr == "error: first second\nhint: third fourth\n"
+    assert endoseg("info").stderr == "error: no video  \\n.mp4\nhint: rename \\x1b[1m\n"
 
 
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["info", "--no-such-option"], ["segment"]])

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.console.say import one_line, say
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.privacy import RedactOptions
 from endoseg_cli.cli.options.training import DataOptions
@@ -54,7 +55,7 @@ def check(
             data.sources(seed),
             contact_sheet=contact_sheet,
             redact=redact,
-            on_video=lambda video: messages.print(Text(f"decoding {video}"), soft_wrap=True),
+            on_video=lambda video: messages.print(Text(one_line(f"decoding {video}")), soft_wrap=True),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:
@@ -83,7 +84,7 @@ def _print_tables(report: DataReport) -> None:
         if facts.frames:
             table.add_row(title, str(facts.frames), str(facts.groups), _sizes(facts.sizes), *_foreground(facts))
         for group, of_group in facts.per_group.items():
-            groups.add_row(Text(f"{title} {group or '.'}"), str(of_group.masks), *_lesions(of_group))
+            groups.add_row(Text(one_line(f"{title} {group or '.'}")), str(of_group.masks), *_lesions(of_group))
     if table.row_count:
         console.print(table)
     if groups.row_count:
@@ -120,8 +121,8 @@ def _lesions(facts: ForegroundFacts) -> tuple[str, str]:
 def _print_findings(report: DataReport) -> None:
     """Print every fault and warning on stderr, one a line, and how many faults there are."""
     for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     for fault in report.faults:
-        typer.echo(f"fault: {fault.message}", err=True)
+        say(f"fault: {fault.message}")
     count = len(report.faults)
-    typer.echo("no faults" if count == 0 else f"{count} fault{'s' if count > 1 else ''}", err=True)
+    say("no faults" if count == 0 else f"{count} fault{'s' if count > 1 else ''}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from endoseg_cli.cli.console.downloads import DownloadConsole, print_weights
+from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.cli.options.completion import complete_downloads
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.errors import UsageError
@@ -107,7 +108,7 @@ def download_weights(
         typer.echo(json.dumps({"files": _describe(entries, paths), "weights": _list_weights()}, indent=2))
         return
     for path in paths:
-        typer.echo(str(path))
+        print_path(path)
     if list_only or not (names or source.repo or quiet):
         print_weights(_list_weights(), to_stderr=not list_only)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from endoseg_cli.cli.commands.evaluate_video import PageOptions, evaluate_video
+from endoseg_cli.cli.console.say import say
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, VideoOptions, VideoPaths
 from endoseg_cli.cli.options.groups import grouped
@@ -233,4 +234,4 @@ def _print_tables(evaluation: Evaluation) -> None:
 
     print_tables(all_tables(evaluation))
     for note in notes(evaluation):
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")

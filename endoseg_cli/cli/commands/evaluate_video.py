@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from endoseg_cli.cli.console.say import one_line, say
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import VideoOptions, VideoPaths
 from endoseg_cli.part_file import write_whole
@@ -79,7 +80,7 @@ def evaluate_video(
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
         for number, (name, frames) in enumerate(clips):
-            task = progress.add_task(name, total=None)
+            task = progress.add_task(one_line(name), total=None)
             spoiler = None
             if options.spoil is not None:
                 spoiler = Spoiler(seed=options.spoil, clip=number, threshold=threshold)
@@ -93,7 +94,7 @@ def evaluate_video(
                 scorer.add(name, frames, spoiler, on_frame=told, on_scored=page.add)
             warnings += page.warnings
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     if as_json:
         typer.echo(json.dumps(_report(scorer, predictor, options, video_report(scorer)), indent=2, allow_nan=False))
     else:

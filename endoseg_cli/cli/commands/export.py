@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from endoseg_cli.cli.console.say import print_path, say
 from endoseg_cli.cli.options.shared import weights_option
 from endoseg_cli.errors import OutputError, UsageError
 
@@ -38,8 +39,6 @@ def export(
         raise OutputError(f"{out} exists already", hint="add --overwrite, or choose another name")
     bundle = load_bundle(resolve_weights(weights))
     exported = export_model(bundle, out, kind)
-    typer.echo(describe(bundle.card), err=True)
-    typer.echo(
-        f"ran it on {exported.pictures} pictures: largest difference {exported.largest_difference:.1e}", err=True
-    )
-    typer.echo(str(out))
+    say(describe(bundle.card))
+    say(f"ran it on {exported.pictures} pictures: largest difference {exported.largest_difference:.1e}")
+    print_path(out)

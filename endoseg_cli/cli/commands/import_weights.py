@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from endoseg_cli.cli.console.say import print_path, say
 from endoseg_cli.errors import OutputError, UsageError
 
 
@@ -40,7 +41,5 @@ def import_weights(
     bundle = import_checkpoints(checkpoints, side=size, name=name or out.stem, licence=licence)
     save_bundle(bundle, out, half=half)
     config = bundle.card.architecture
-    typer.echo(
-        f"{len(bundle.networks)} networks, {config.encoder}, {config.classes} class(es), {size}x{size}", err=True
-    )
-    typer.echo(str(out))
+    say(f"{len(bundle.networks)} networks, {config.encoder}, {config.classes} class(es), {size}x{size}")
+    print_path(out)

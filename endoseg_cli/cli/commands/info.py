@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.console.say import safe_lines
 from endoseg_cli.cli.options.completion import complete_weights
 
 
@@ -72,7 +73,7 @@ def _print_table(facts: dict[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), Text(_readable(value)))
+        table.add_row(name.replace("_", " "), Text(safe_lines(_readable(value))))
     Console(soft_wrap=False).print(table)
 
 

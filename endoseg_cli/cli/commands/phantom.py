@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.errors import UsageError
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
@@ -67,7 +68,7 @@ def phantom(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     for path in paths:
-        typer.echo(path)
+        print_path(path)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from endoseg_cli.cli.console.lines import SegmentConsole
+from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.cli.options.engine import EngineOptions
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.privacy import PrivacyOptions
@@ -142,7 +143,7 @@ def _tell(result: JobResult, outputs: OutputConfig, *, as_json: bool, quiet: boo
         typer.echo(json.dumps(content, indent=2))
     elif not quiet:
         for path in _written(outcomes, outputs):
-            typer.echo(path)
+            print_path(path)
 
 
 def _written(outcomes: Sequence[dict[str, Any]], outputs: OutputConfig) -> list[str]:

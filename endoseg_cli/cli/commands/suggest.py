@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from endoseg_cli.cli.console.lines import print_warning
+from endoseg_cli.cli.console.say import print_path, say
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.privacy import PrivacyOptions
 from endoseg_cli.cli.options.shared import device_option, weights_option
@@ -82,16 +83,15 @@ def suggest(
             lambda file, frames: progress.update(task, completed=frames, description=f"{frames} frames"),
         )
     _tell(found, count)
-    typer.echo(str(out))
+    print_path(out)
     if found.failures:
         raise typer.Exit(DAMAGED_EXIT_CODE)
 
 
 def _tell(found: Suggestions, count: int) -> None:
-    typer.echo(
+    say(
         f"looked at {found.frames} frames, left out {found.unusable} that are black, washed out or blurred,"
-        f" suggest {len(found.chosen)}",
-        err=True,
+        f" suggest {len(found.chosen)}"
     )
     if len(found.chosen) < count:
         print_warning(f"there are {len(found.chosen)} frames that can be labelled, {count} were asked for")

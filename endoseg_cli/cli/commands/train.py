@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
+from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.training import (
     DataOptions,
@@ -68,7 +69,7 @@ def train(
         with TrainConsole(run.out, quiet=not leads) as console:
             path = run_training(sources, settings, run.out, options=options, listener=console.listener)
     if leads:
-        typer.echo(path)
+        print_path(path)
 
 
 def given_options(context: typer.Context) -> dict[str, Any]:

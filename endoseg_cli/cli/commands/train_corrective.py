@@ -10,6 +10,7 @@ import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
 from endoseg_cli.cli.commands.train import check_alone, given_options, parse_time
+from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.cli.options.corrective import CorrectiveDataOptions, CorrectiveScheduleOptions
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.training import RunOptions
@@ -42,7 +43,7 @@ def train_corrective(
         with TrainConsole(run.out, quiet=not leads, command="train-corrective") as console:
             path = run_corrective(sources, settings, run.out, device=run.device, listener=console.listener)
     if leads:
-        typer.echo(path)
+        print_path(path)
 
 
 def _configs(given: dict[str, Any]) -> tuple[Any, Any]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
+from rich.text import Text
 
 from endoseg_cli.cli.console.lines import duration
+from endoseg_cli.cli.console.say import one_line, say
 
 if TYPE_CHECKING:
     from endoseg_cli.benchmark.measure import Tell
@@ -28,9 +29,9 @@ def telling(*, quiet: bool) -> Iterator[Tell]:
         yield lambda _: None
     elif sys.stderr.isatty():
         with Console(stderr=True).status("") as status:
-            yield lambda text: status.update(text)
+            yield lambda text: status.update(Text(one_line(text)))
     else:
-        yield lambda text: typer.echo(text, err=True)
+        yield say
 
 
 def inference_tables(report: Mapping[str, Any]) -> list[Table]:

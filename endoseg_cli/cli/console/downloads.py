@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
 from endoseg_cli.cli.console.lines import PLAIN_LINE_SECONDS
+from endoseg_cli.cli.console.say import one_line, say
 
 
 class DownloadConsole:
@@ -35,7 +35,7 @@ class DownloadConsole:
         """Begin a file."""
         self._name, self._told = name, time.monotonic()
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task, total=None, description=name)
+            self._bar.reset(self._task, total=None, description=one_line(name))
 
     def progressed(self, done: int, total: int | None) -> None:
         """Tell the bytes that have come."""
@@ -45,7 +45,7 @@ class DownloadConsole:
         elif not self._quiet and time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
             self._told = time.monotonic()
             of = f" of {_megabytes(total)}" if total else ""
-            typer.echo(f"{self._name}: {_megabytes(done)}{of}", err=True)
+            say(f"{self._name}: {_megabytes(done)}{of}")
 
 
 def print_weights(weights: Sequence[dict[str, Any]], *, to_stderr: bool) -> None:
@@ -56,7 +56,7 @@ def print_weights(weights: Sequence[dict[str, Any]], *, to_stderr: bool) -> None
     for row in weights:
         size = _megabytes(row["size"]) if row["size"] else ""
         cells = (row["name"], row["state"], size, row["licence"], row["description"])
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
     Console(stderr=to_stderr).print(table)
 
 

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from endoseg_cli.cli.console.say import one_line, say
 from endoseg_cli.inference.inputs.addresses import called
 
 if TYPE_CHECKING:
@@ -29,25 +29,16 @@ PLAIN_LINE_SECONDS = 5.0
 
 def print_error(message: str, hint: str | None = None, details: Sequence[str] = ()) -> None:
     """Print an error on stderr: one line that says what, one for each detail, one that says what to do."""
-    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(_one_line(message), err=True)
+    say(message, label="error: ", colour=typer.colors.RED, bold=True)
     for detail in details:
-        typer.echo(f"  {_one_line(detail)}", err=True)
+        say(f"  {detail}")
     if hint:
-        typer.secho("hint: ", fg=typer.colors.CYAN, nl=False, err=True)
-        typer.echo(_one_line(hint), err=True)
+        say(hint, label="hint: ", colour=typer.colors.CYAN)
 
 
 def print_warning(message: str) -> None:
     """Print a warning on stderr."""
-    typer.secho("warning: ", fg=typer.colors.YELLOW, nl=False, err=True)
-    typer.echo(_one_line(message), err=True)
-
-
-def _one_line(text: str) -> str:
-    """Return text on one line, control characters as escapes: names and cards must not steer the terminal."""
-    line = " ".join(text.split())
-    return "".join(repr(letter)[1:-1] if category(letter) == "Cc" else letter for letter in line)
+    say(message, label="warning: ", colour=typer.colors.YELLOW)
 
 
 class SegmentConsole:
@@ -68,18 +59,18 @@ class SegmentConsole:
     def note(self, text: str) -> None:
         """Say something that only `--verbose` wants to know."""
         if self._verbose:
-            typer.echo(text, err=True)
+            say(text)
 
     def noted(self, text: str) -> None:
         """Say what was left out of the inputs."""
         if not self._quiet:
-            typer.echo(f"note: {_one_line(text)}", err=True)
+            say(f"note: {text}")
 
     def started(self, source: Source) -> None:
         """Begin an input."""
         self._name, self._unit, self._told = self._shown(source), "frames", time.monotonic()
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task, total=None, description=self._name, rate="")
+            self._bar.reset(self._task, total=None, description=one_line(self._name), rate="")
 
     def started_pictures(self, count: int) -> None:
         """Begin several still pictures."""
@@ -92,7 +83,7 @@ class SegmentConsole:
         self._name, self._unit, self._told = f"{inputs} inputs", "frames", time.monotonic()
         self.note(f"{inputs} inputs by {processes} processes")
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task, total=None, description=self._name, rate="")
+            self._bar.reset(self._task, total=None, description=one_line(self._name), rate="")
 
     def progressed(self, progress: Progress) -> None:
         """Tell how far a video, or several pictures, have come."""
@@ -102,16 +93,16 @@ class SegmentConsole:
             self._bar.update(self._task, completed=progress.frames, total=total, rate=f"{rate:.1f} {self._unit}/s")
         elif not self._quiet and time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
             self._told = time.monotonic()
-            typer.echo(self._plain_line(progress, rate), err=True)
+            say(self._plain_line(progress, rate))
 
     def finished(self, outcome: Outcome) -> None:
         """Sum up an input."""
         if not self._quiet:
-            typer.echo(f"{self._shown(outcome.targets.source)}: {_summary(outcome)}", err=True)
+            say(f"{self._shown(outcome.targets.source)}: {_summary(outcome)}")
         for warning in (*outcome.damage, *outcome.warnings):
             print_warning(f"{self._shown(outcome.targets.source)}: {warning}")
         if self._verbose:
-            typer.echo(_stage_line(outcome.frames, outcome.stages), err=True)
+            say(_stage_line(outcome.frames, outcome.stages))
 
     def finished_pictures(self, outcomes: Sequence[Outcome], seconds: float, stages: StageSeconds) -> None:
         """Sum up several pictures in one line."""
@@ -120,12 +111,12 @@ class SegmentConsole:
             rate, share = count / max(seconds, 1e-6), 100 * lesions / count
             noun = "picture" if count == 1 else "pictures"
             speed = f"{count} {noun} in {duration(seconds)} ({rate:.1f} pictures/s)"
-            typer.echo(f"{speed}, lesion in {lesions} ({share:.0f} %)", err=True)
+            say(f"{speed}, lesion in {lesions} ({share:.0f} %)")
         warnings = Counter(warning for outcome in outcomes for warning in outcome.warnings)
         for warning, pictures in warnings.items():
             print_warning(f"{pictures} of {count} pictures: {warning}")
         if self._verbose and count:
-            typer.echo(_stage_line(count, stages), err=True)
+            say(_stage_line(count, stages))
 
     def stopped_pictures(self, done: int, total: int) -> None:
         """Tell how many pictures were done when an interruption came."""
@@ -140,7 +131,7 @@ class SegmentConsole:
         if not self._quiet:
             videos = done + before + len(failures)
             noun = "video" if videos == 1 else "videos"
-            typer.echo(f"{videos} {noun}: {done} done, {before} done before, {len(failures)} failed", err=True)
+            say(f"{videos} {noun}: {done} done, {before} done before, {len(failures)} failed")
         for source, error in failures:
             print_warning(f"failed: {called(source.path)}: {error.message}")
 

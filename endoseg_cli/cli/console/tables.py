@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.console.say import one_line, safe_lines
+
 if TYPE_CHECKING:
     from endoseg_cli.evaluation.report.tables import Table as Shown
 
@@ -22,11 +24,11 @@ def print_tables(tables: Iterable[Shown]) -> None:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)
     for shown in tables:
-        table = Table(title=shown.title, title_justify="left", title_style="bold", box=SIMPLE)
+        table = Table(title=Text(one_line(shown.title), style="bold"), title_justify="left", box=SIMPLE)
         for index, column in enumerate(shown.columns):
             table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
         for row in shown.rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(one_line(cell)) for cell in row))
         console.print(table)
         if shown.note:
-            console.print(Text(shown.note, style="dim"))
+            console.print(Text(safe_lines(shown.note), style="dim"))

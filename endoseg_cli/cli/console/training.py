@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from endoseg_cli.cli.console.lines import print_warning
+from endoseg_cli.cli.console.say import one_line, say
 
 if TYPE_CHECKING:
     from endoseg_cli.training.engine.records import CorrectiveRecord, RunListener, StepRecord, ValidationRecord
@@ -76,13 +76,13 @@ class TrainConsole:
             self._show(self._bar, record)
         elif time.monotonic() - self._told >= PLAIN_LINE_SECONDS:
             self._told = time.monotonic()
-            typer.echo(_step_line(record, self._time_left(record)), err=True)
+            say(_step_line(record, self._time_left(record)))
 
     def _validation(self, record: ValidationRecord) -> None:
         if self._bar is not None:
             self._console.print(validation_table(record))
         else:
-            typer.echo(validation_line(record), err=True)
+            say(validation_line(record))
 
     def _corrective(self, record: CorrectiveRecord) -> None:
         self._say(corrective_line(record))
@@ -92,9 +92,9 @@ class TrainConsole:
 
     def _say(self, text: str) -> None:
         if self._bar is not None:
-            self._console.print(text, markup=False)
+            self._console.print(one_line(text), markup=False)
         else:
-            typer.echo(text, err=True)
+            say(text)
 
     def _show(self, bar: Progress, record: StepRecord) -> None:
         if self._task is None:

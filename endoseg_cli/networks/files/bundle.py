@@ -135,7 +135,9 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
         with whole_file(path) as file:
             file.write(save(tensors, metadata))  # save_file would hide the file from other users
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"cannot write the model to {path}: {error}", hint="check the folder's free space") from error
+        raise OutputError(
+            f"cannot write the model to {path}: {' '.join(str(error).split())}", hint="check the folder's free space"
+        ) from error
 
 
 def load_bundle(path: Path) -> Bundle:

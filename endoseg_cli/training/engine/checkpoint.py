@@ -20,7 +20,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         with whole_file(path) as file:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot write the checkpoint {path}: {error}", hint="check the free space") from error
+        raise OutputError(
+            f"cannot write the checkpoint {path}: {' '.join(str(error).split())}", hint="check the free space"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ app.command()(check)
 runner = CliRunner()
 
 
-def make_set(root: Path, names: str, seed: int = 0) -> str:
+def make_set(root: Path, names: Iterable[str], seed: int = 0) -> str:
     for offset, name in enumerate(names):
         save_pair(root / "images" / f"{name}.png", root / "masks" / f"{name}.png", seed + offset)
     return str(root)
@@ -51,6 +52,19 @@ def test_every_fault_stands_on_stderr_and_the_exit_code_is_3(tmp_path: Path) -> 
     assert len(faults) == 2 and "b.png" in faults[0] and "a.png" in faults[1]
     assert result.stderr.splitlines()[-1] == "2 faults"
     assert "fault" not in result.stdout
+
+
+def test_names_of_several_lines_stay_on_one(tmp_path: Path) -> None:
+    labeled = make_set(tmp_path / "p\n1", ["a\x1b[31m\nb", "c"])
+    (tmp_path / "p\n1" / "masks" / "c.png").unlink()
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "v\n1.mp4").write_text("none")
+    result = runner.invoke(app, ["--labeled", labeled, "--unlabeled", str(tmp_path / "videos")])
+    lines = result.stderr.splitlines()
+    assert "\x1b" not in result.output and all(
+        line.startswith(("decoding", "warning", "fault", "2 f")) for line in lines
+    )
+    assert any(line.endswith(r"v\n1.mp4") for line in lines) and any(r"p\n1" in line for line in lines)
 
 
 def test_json_stands_alone_on_stdout(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,43 @@ def test_a_failure_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_an_error_without_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_error("first\nsecond")
-    assert capsys.readouterr().err == "error: first second\n"
+    assert capsys.readouterr().err == "error: first\\nsecond\n"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_name_with_line_breaks_is_one_line_everywhere(
+    verbose: bool, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\n\x1b[31m\u2028.mp4"
+    source = Source(path=Path("in") / name, place=Path("a"))
+    console = SegmentConsole(quiet=False, verbose=verbose)
+    console.note(f"model {name}")
+    console.noted(f"left out: {name}")
+    console.started(source)
+    clock.now += 60
+    console.progressed(Progress(frames=30, total=20, seconds=60.0))
+    console.finished(replace(outcome(), targets=targets_for(source.path)))
+    console.failed(source, InputError(f"no video: {name}", hint=f"rename {name}", details=[name]))
+    console.kept([source.path], 7)
+    console.summed_up(1, 0, [(source, InputError(name))])
+    told = capsys.readouterr().err
+    assert "\x1b" not in told and "\u2028" not in told
+    shown = r"a\n\x1b[31m\u2028.mp4"
+    nameless = [line for line in told.splitlines() if shown not in line]
+    assert nameless == (["  frames/s of each stage alone: read 8.0, predict 4.0"] if verbose else []) + [
+        "2 videos: 1 done, 0 done before, 1 failed"
+    ]
+
+
+def test_a_bar_names_its_video_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    console = SegmentConsole(quiet=False, verbose=False)
+    console.started(Source(path=Path("a\n\x07.mp4"), place=Path("a")))
+    console.close()
+    assert r"a\n\x07.mp4" in terminal.getvalue()
 
 
 def test_a_first_video_that_fails_leaves_no_rate_and_no_time_left(
