@@ -78,6 +78,8 @@ VIDEOS = (
     _video("a folder called mp4", lambda folder: (folder / "a.mp4").mkdir(), 3),
     _video("start behind the end", clip(), 2, "start|--end", more="--start 9 --end 1"),
     _video("start after the video", clip(), 2, "start", more="--start 99"),
+    _video("an end of many digits", clip(), 2, "--end: expected seconds", more=f"--end {'9' * 400}:00"),
+    _video("an end of a part of a second", clip(), 0, more="--end .1"),
     _video("start of nan", clip(), 2, "start", more="--start nan"),
     _video("threshold of 0", clip(), 2, "threshold", more="--threshold 0"),
     _video("threshold of nan", clip(), 2, "threshold", more="--threshold nan"),

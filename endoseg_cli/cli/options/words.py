@@ -36,6 +36,9 @@ OTHER_NAMES = {
 ClickError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """The base of the errors that typer raises for a command line; where it lives differs by its release."""
 _CHOICES = re.compile(r"is not one of (.+?)\.?$")
+_CLOCK = re.compile(r"(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+)")
+MOST_SHOWN = 60
+"""Letters of a wrong value that are shown."""
 _QUOTED = re.compile(r"'([^']+)'")
 
 
@@ -70,14 +73,16 @@ def check_not_empty(arguments: Sequence[str]) -> None:
 
 
 def parse_clock(option: str, text: str | None) -> float | None:
-    """Return seconds of 75, 75.5, 1:15 or 00:01:15.5; raises UsageError for anything else."""
+    """Return seconds of 75, .5, 75.5, 1:15 or 00:01:15.5; raises UsageError for anything else."""
     if text is None:
         return None
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text.strip())
-    if match is None or (match[2] is not None and float(match[3]) >= 60) or (match[1] and int(match[2]) >= 60):
-        raise UsageError(
-            f"{option}: expected seconds, mm:ss or hh:mm:ss, found '{text}'", hint="such as 75, 1:15 or 0:01:15.5"
-        )
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None or (match[2] and float(match[3]) >= 60) or (match[1] and int(match[2]) >= 60):
+        hint = "such as 75, .5, 1:15 or 0:01:15.5"
+        if "," in text and _CLOCK.fullmatch(text.strip().replace(",", ".")):
+            hint = f"write {text.strip().replace(',', '.')}"
+        found = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+        raise UsageError(f"{option}: expected seconds, mm:ss or hh:mm:ss, found '{found}'", hint=hint)
     return int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
 
 

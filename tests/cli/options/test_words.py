@@ -56,16 +56,39 @@ def test_other_names_lead_to_commands_that_exist(endoseg: Endoseg) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("75", 75), ("75.5", 75.5), ("1:15", 75), ("00:01:15.5", 75.5), ("1:00:00", 3600)]
+    ("text", "seconds"),
+    [
+        ("75", 75),
+        ("75.5", 75.5),
+        (".2", 0.2),
+        ("1.", 1),
+        (" 3 ", 3),
+        ("1:15", 75),
+        ("0:00.5", 0.5),
+        ("90:00", 5400),
+        ("00:01:15.5", 75.5),
+        ("1:02:03.25", 3723.25),
+        ("1:00:00", 3600),
+    ],
 )
 def test_times_of_day_are_seconds(text: str, seconds: float) -> None:
     assert parse_clock("--start", text) == seconds and parse_clock("--start", None) is None
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1:60", "1:60:00", "1:2:3:4", "1:", "nan", "1e3"])
+NO_TIMES = ("", "-1", "1:60", "1:60:00", "1:2:3:4", "1:", ":5", ".", "1..2", "nan", "inf", "1e3", "\u0663", "9" * 400)
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
 def test_other_texts_are_no_times(text: str) -> None:
-    with pytest.raises(UsageError, match="--start"):
+    with pytest.raises(UsageError, match="--start: expected seconds, mm:ss or hh:mm:ss, found") as caught:
         parse_clock("--start", text)
+    assert len(caught.value.message) < 130 and caught.value.hint == "such as 75, .5, 1:15 or 0:01:15.5"
+
+
+def test_a_comma_in_a_time_is_told() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_clock("--end", "1:02,5")
+    assert caught.value.hint == "write 1:02.5"
 
 
 def test_every_error_becomes_one_that_its_user_can_read() -> None:
