@@ -56,8 +56,13 @@ def whole_frame(height: int, width: int) -> FieldOfView:
 
 def believed_field_of_view(image: NDArray[np.uint8]) -> FieldOfView | None:
     """Return what `find_field_of_view` finds in a frame (h, w, 3) RGB, or None where it is too small to be believed."""
-    box = _largest_box(_bright(image))
-    return None if box is None else _to_frame(box, *image.shape[:2])
+    return believed_box(shrunk_frame(image), (image.shape[0], image.shape[1]))
+
+
+def believed_box(small: NDArray[np.uint8], size: tuple[int, int]) -> FieldOfView | None:
+    """Return what `believed_field_of_view` finds in a frame of `size` = (height, width), shrunk by `shrunk_frame`."""
+    box = _largest_box(_bright(small))
+    return None if box is None else _to_frame(box, *size)
 
 
 def find_field_of_view(image: NDArray[np.uint8]) -> FieldOfView:
@@ -67,15 +72,19 @@ def find_field_of_view(image: NDArray[np.uint8]) -> FieldOfView:
     believed, such as a dark one, is taken whole.
     """
     height, width = image.shape[:2]
-    return _to_frame(_largest_box(_bright(image)), height, width)
+    return _to_frame(_largest_box(_bright(shrunk_frame(image))), height, width)
 
 
-def _bright(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return where a shrunk frame is brighter than a border, 0 or 1."""
+def shrunk_frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame (h, w, 3) as it is looked at: its longer side shrunk to `SIDE` pixels, a smaller one as it is."""
     height, width = image.shape[:2]
     scale = min(SIDE / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _bright(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return where a shrunk frame is brighter than a border, 0 or 1."""
     pixels = np.asarray(small, np.int16)
     # tissue is never green; the inset that shows where the endoscope lies is, and touches the picture
     is_green = pixels[..., 1] > pixels[..., 0] + GREEN

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.pictures.field_of_view import DARK, SIDE
+from endoseg_cli.pictures.field_of_view import DARK, shrunk_frame
 
 Part = NDArray[np.bool_]
 """(h, w), True where the endoscope's picture is, of a frame whose longer side was shrunk to `SIDE` pixels."""
@@ -24,11 +24,7 @@ def visible_part(image: NDArray[np.uint8]) -> Part | None:
     Unlike the box of `find_field_of_view`, it takes green for tissue, as dyed tissue is: a panel that touches the
     picture may be in it.
     """
-    height, width = image.shape[:2]
-    scale = min(SIDE / max(height, width), 1.0)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    bright = (np.asarray(small).max(axis=2) > DARK).astype(np.uint8)
+    bright = (shrunk_frame(image).max(axis=2) > DARK).astype(np.uint8)
     opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8))
     joined = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)

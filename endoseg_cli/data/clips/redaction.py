@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.errors import InputError, MissingInputError
-from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view
+from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.redaction import RedactConfig, Redaction
-from endoseg_cli.pictures.visible_part import Part, common_part, visible_part
-from endoseg_cli.video.reading.field_of_view import LONGEST_LOOK, LOOKS
 from endoseg_cli.video.reading.reader import VideoReader, probe
 from endoseg_cli.video.reading.sequence import SequenceReader
 
@@ -40,7 +38,7 @@ def redaction_in_video(
     part = None
     if redact.outside and view is None:
         view = reader.crop or reader.find_field_of_view()
-        part = None if view is None else part_seen(reader.looks())
+        part = None if view is None else reader.beginning.part
     return redact.of(reader.info.upright_size, view, reader.info.path, part)
 
 
@@ -48,21 +46,6 @@ def redaction_of(video: Path, redact: RedactConfig) -> Redaction:
     """Return what is blanked in all frames of a video file; raises what `VideoReader` and `redaction_in_video` do."""
     with VideoReader(video, threads=1) as reader:
         return redaction_in_video(reader, redact)
-
-
-def part_seen(looks: Iterable[tuple[float, NDArray[np.uint8]]]) -> Part | None:
-    """Return the outline of the picture in a video, given as (seconds, (H, W, 3) RGB), None if it is nowhere bright.
-
-    As the box is, it is that of the first ten seconds or so, of frames of one size.
-    """
-    parts: list[Part] = []
-    for seconds, picture in looks:
-        if len(parts) == LOOKS or seconds > LONGEST_LOOK:
-            break
-        part = visible_part(picture) if believed_field_of_view(picture) is not None else None
-        if part is not None and (not parts or part.shape == parts[0].shape):
-            parts.append(part)
-    return common_part(parts)
 
 
 def hidden_in_video(reader: VideoReader, redact: RedactConfig, size: tuple[int, int]) -> NDArray[np.bool_] | None:

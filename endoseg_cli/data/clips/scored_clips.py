@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from endoseg_cli.data.clips.redaction import hidden_in_video, part_seen, shrunk
-from endoseg_cli.data.clips.training_clips import ClipShape, cropped, find_in_pictures, still_clips
+from endoseg_cli.data.clips.redaction import hidden_in_video, shrunk
+from endoseg_cli.data.clips.training_clips import ClipShape, cropped, still_clips
 from endoseg_cli.data.labels.folder_names import place
 from endoseg_cli.data.labels.layout import MASK_VIDEO_ENDINGS, LabeledRecord, find_labeled, is_mask_video, scan_labeled
 from endoseg_cli.data.labels.mask_reader import read_label
@@ -23,6 +23,7 @@ from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.images import is_image, is_video, read_image, read_mask
 from endoseg_cli.pictures.redaction import NOTHING, RedactConfig
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
+from endoseg_cli.video.reading.field_of_view import Beginning
 from endoseg_cli.video.reading.reader import VideoReader
 
 PICTURES_PER_SECOND = 25
@@ -106,8 +107,9 @@ def read_clip(
                 yield ClipFrame(picture=frame.rgb, time=frame.time, truth=truth, aspect=aspect, hidden=hidden)
         return
     masks = clip.masks if isinstance(clip.masks, tuple) else (None,) * len(clip.frames)
-    view = find_in_pictures(clip.frames) if crop or redact.outside else None
-    part = part_seen((0.0, read_image(file)) for file in clip.frames) if redact.outside else None
+    beginning = Beginning((0.0, read_image(file)) for file in clip.frames) if crop or redact.outside else None
+    view = None if beginning is None else beginning.view
+    part = beginning.part if beginning is not None and redact.outside else None
     box = view if crop else None
     for index, (file, mask) in enumerate(zip(clip.frames, masks, strict=True)):
         truth = None if mask is None else resize_mask(cropped(read_label(file, mask), box), size)

@@ -24,7 +24,7 @@ from endoseg_cli.errors import InputError
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.pictures.images import read_image, read_mask
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
-from endoseg_cli.video.reading.field_of_view import vote
+from endoseg_cli.video.reading.field_of_view import Beginning
 
 UNIT_RATE = 25.0
 """Frames per second at which consecutive frames are one unit of time apart."""
@@ -186,7 +186,7 @@ def _clips_of_video(video: Path, count: int, shape: ClipShape) -> Iterator[RawCl
 
 def find_in_pictures(files: Sequence[Path]) -> FieldOfView | None:
     """Return the one box of a sequence of pictures of one size, None for all; only a few dozen are read."""
-    return vote((0.0, read_image(file)) for file in files)
+    return Beginning((0.0, read_image(file)) for file in files).view
 
 
 def cropped(pixels: NDArray[Kind], box: FieldOfView | None) -> NDArray[Kind]:

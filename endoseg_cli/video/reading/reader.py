@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +20,7 @@ from endoseg_cli.video.geometry.rotation import Pixels
 from endoseg_cli.video.reading.convert import PictureConverter
 from endoseg_cli.video.reading.damage import Damage
 from endoseg_cli.video.reading.decoder import DecodedFrame, Decoder
-from endoseg_cli.video.reading.field_of_view import LOOKS_PER_SECOND, vote
+from endoseg_cli.video.reading.field_of_view import LOOKS_PER_SECOND, Beginning
 from endoseg_cli.video.reading.info import VideoInfo
 
 
@@ -107,9 +108,14 @@ class VideoReader:
 
         Opens the file once more; what can be read once only, such as a pipe, is taken whole.
         """
-        return vote(self.looks()) if self.info.path.is_file() else None
+        return self.beginning.view if self.info.path.is_file() else None
 
-    def looks(self) -> Iterator[tuple[float, Pixels]]:
+    @cached_property
+    def beginning(self) -> Beginning:
+        """What the frames from `start` on show of the endoscope's picture; to know it, the file is opened once more."""
+        return Beginning(self._looks())
+
+    def _looks(self) -> Iterator[tuple[float, Pixels]]:
         """Yield (seconds since `start`, upright RGB) of a few frames a second, from the file opened once more."""
         start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
         looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start)

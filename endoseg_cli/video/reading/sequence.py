@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -17,7 +18,7 @@ from endoseg_cli.pictures.images import read_image
 from endoseg_cli.pictures.resize import resize_frame
 from endoseg_cli.video.geometry.rotation import Pixels
 from endoseg_cli.video.reading.damage import Damage
-from endoseg_cli.video.reading.field_of_view import LOOKS_PER_SECOND, vote
+from endoseg_cli.video.reading.field_of_view import LOOKS_PER_SECOND, Beginning
 from endoseg_cli.video.reading.info import describe_pictures
 from endoseg_cli.video.reading.reader import Frame, check_range, converter_for
 
@@ -83,9 +84,14 @@ class SequenceReader:
 
     def find_field_of_view(self) -> FieldOfView | None:
         """Return the one box of all pictures, found from the first wanted one on; None for the whole picture."""
-        return vote(self.looks())
+        return self.beginning.view
 
-    def looks(self) -> Iterator[tuple[float, Pixels]]:
+    @cached_property
+    def beginning(self) -> Beginning:
+        """What the pictures from the first wanted one on show of the endoscope's picture."""
+        return Beginning(self._looks())
+
+    def _looks(self) -> Iterator[tuple[float, Pixels]]:
         """Yield (seconds, RGB) of a few pictures a second, from the first wanted one on."""
         step = max(1, round(self._rate / Fraction(LOOKS_PER_SECOND)))
         return ((float(index / self._rate), picture) for index, picture in self._read(step))

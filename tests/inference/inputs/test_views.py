@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,14 +14,17 @@ import pytest
 from numpy.typing import NDArray
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.inference.inputs.views import parse_view, view_of_picture
+from endoseg_cli.inference.inputs.views import parse_view, redaction_of_video, view_of_picture, view_of_video
 from endoseg_cli.inference.pipeline import SegmentConfig, segment_video
 from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.stills import segment_picture
 from endoseg_cli.networks.files.bundle import Bundle
-from endoseg_cli.pictures.field_of_view import FieldOfView
+from endoseg_cli.pictures.field_of_view import FieldOfView, believed_field_of_view
 from endoseg_cli.pictures.images import read_image, write_png
-from endoseg_cli.video.reading.field_of_view import LONGEST_LOOK, LOOKS, vote
+from endoseg_cli.pictures.redaction import RedactConfig
+from endoseg_cli.video.reading import reader as reader_module
+from endoseg_cli.video.reading.field_of_view import LONGEST_LOOK, LOOKS, Beginning
+from endoseg_cli.video.reading.reader import VideoReader, sample_frames
 from tests.conftest import Run
 from tests.inference.brightness import STYLE, BrightnessPredictor, decode, targets_for
 from tests.networks.tiny import constant_bundle, save_to
@@ -69,23 +72,50 @@ def test_a_view_is_auto_off_or_a_box() -> None:
 def test_a_minority_of_dark_and_washed_out_frames_moves_nothing() -> None:
     frames = [endoscope(level) for level in (3, 140, 3, 140, 90, 200, 140)]
     frames[1] = np.full_like(frames[1], 240)
-    assert near(vote((index / 2, frame) for index, frame in enumerate(frames)))
-    assert vote((index / 2, endoscope(3)) for index in range(9)) is None
+    assert near(Beginning((index / 2, frame) for index, frame in enumerate(frames)).view)
+    dark = Beginning((index / 2, endoscope(3)) for index in range(9))
+    assert dark.view is None and dark.part is None
 
 
 def test_looking_ends_when_enough_was_seen_or_nothing_comes() -> None:
     seen: list[float] = []
 
-    def looks(level: int) -> object:
+    def looks(level: int) -> Iterator[tuple[float, Picture]]:
         for index in range(1000):
             seen.append(index / 2)
             yield index / 2, endoscope(level)
 
-    assert near(vote(looks(140)))  # type: ignore[arg-type]
-    assert len(seen) == LOOKS + 1
+    assert near(Beginning(looks(140)).view)
+    assert len(seen) == LOOKS
     seen.clear()
-    assert vote(looks(3)) is None  # type: ignore[arg-type]
+    assert Beginning(looks(3)).view is None
     assert seen[-1] == LONGEST_LOOK + 0.5
+
+
+def test_the_box_and_the_outline_come_from_the_same_look_at_the_file(
+    render: Callable[[Clip], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = render(Clip(name="a.mkv", size=SIZE, frames=12, time_base=Fraction(1, 4), picture=flickering))
+    opened: list[Path] = []
+
+    def counted(path: Path, *rest: float, **named: float | None) -> Iterator[tuple[int, float, Pixels]]:
+        opened.append(path)
+        return sample_frames(path, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reader_module, "sample_frames", counted)
+    with VideoReader(path) as reader:
+        reader.crop = view_of_video("auto", reader)
+        redaction = redaction_of_video(RedactConfig(outside=True), "auto", reader)
+    assert near(reader.crop) and redaction is not None and opened == [path]
+    part = reader.beginning.part
+    assert part is not None and near(believed_field_of_view(np.repeat(part[..., None] * np.uint8(255), 3, axis=2)))
+    assert not BOX.crop(redaction.hidden).all() and redaction.hidden[:8].all()
+
+
+def test_an_outline_is_that_of_frames_of_one_size() -> None:
+    frames = [endoscope(), endoscope(size=(200, 128)), endoscope()]
+    part = Beginning((0.0, frame) for frame in frames).part
+    assert part is not None and part.shape == SIZE
 
 
 def test_a_box_is_refused_where_it_leaves_the_frame(tmp_path: Path) -> None:
