@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 Passed = TypeVar("Passed")
 MOST_WAITING_BYTES = 32 << 20
 """What may wait in each of the two queues."""
+MOST_BATCH_BYTES = 64 << 20
+"""What the frames of a batch may hold at full size: of 4K with all products, a batch is a single frame."""
 _POLL_SECONDS = 0.05
 
 
@@ -58,7 +60,7 @@ class Stages(Generic[Item, Result]):
         self.seconds = StageSeconds()
         self._source, self._predict, self._flush, self._write = source, predict, flush, write
         self._reading = reading or nullcontext()
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, max(MOST_BATCH_BYTES // item_bytes, 1)) if item_bytes else batch_size
         waiting = min(2 * batch_size, max(MOST_WAITING_BYTES // item_bytes, 1)) if item_bytes else 2 * batch_size
         self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=waiting)
         self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=waiting)

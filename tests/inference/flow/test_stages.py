@@ -57,6 +57,18 @@ def threads() -> set[str]:
     return {thread.name for thread in threading.enumerate() if thread.name.startswith("endoseg-")}
 
 
+@pytest.mark.parametrize(("item_bytes", "largest"), [(0, 8), (1 << 20, 8), (16 << 20, 4), (40 << 20, 1), (1 << 30, 1)])
+def test_batches_of_large_frames_are_small(item_bytes: int, largest: int) -> None:
+    seen: list[int] = []
+
+    def predict(batch: Sequence[int]) -> Sequence[int]:
+        seen.append(len(batch))
+        return batch
+
+    Stages(iter(range(40)), predict, lambda _: None, batch_size=8, item_bytes=item_bytes).run()
+    assert max(seen) == largest and sum(seen) == 40
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 97])
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_all_items_arrive_in_order(count: int, batch_size: int) -> None:
