@@ -44,7 +44,7 @@ def test_run_lengths_come_back_exactly(mask: Mask) -> None:
 
 
 def two_with_a_gap() -> Mask:
-    """Return a block that hangs by a corner on a line, and a line a pixel beside it: each outline may bridge the gap."""
+    """Return a block that hangs by a corner on a line, and a line a pixel beside it: outlines may bridge that."""
     mask = np.zeros((21, 9), np.bool_)
     mask[8:, :7] = mask[9:, 8] = mask[:8, 7] = mask[0, 8] = True
     return mask
