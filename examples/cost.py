@@ -42,10 +42,11 @@ def main() -> None:
 def heading(found: dict[str, Any]) -> str:
     """Return what was measured, on what."""
     machine, settings = found["machine"], found["settings"]
+    height, width = settings["input_size"]
     return (
-        f"{machine['processor']}, {machine['usable_cores']} cores, {settings['model']} in {settings['runtime']}"
-        f" {settings['precision']}. A procedure: {MINUTES} minutes at {RATE} frames a second; a day: {DAY} of them;"
-        f" a night: {NIGHT_HOURS} hours; the archive: {ARCHIVE:,} procedures.\n"
+        f"{machine['processor']}, {machine['usable_cores']} cores, {settings['model']} at {width}x{height} in"
+        f" {settings['runtime']} {settings['precision']}. A procedure: {MINUTES} minutes at {RATE} frames a second;"
+        f" a day: {DAY} of them; a night: {NIGHT_HOURS} hours; the archive: {ARCHIVE:,} procedures.\n"
     )
 
 
