@@ -73,6 +73,7 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Open a page from its file and wait until its video can be shown."""
+        self.events.clear()
         self.call("Page.navigate", url=page.absolute().as_uri())
         self.wait_for("document.readyState === 'complete' && document.querySelector('video').readyState >= 2")
 
