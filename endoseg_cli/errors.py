@@ -84,6 +84,11 @@ _OUT_OF_MEMORY = ("Insufficient memory", "can't allocate memory", "not enough me
 """How OpenCV and PyTorch say that memory does not suffice, in exceptions of their own."""
 
 
+def folded(error: Exception) -> str:
+    """Return what a library's error says, on one line."""
+    return " ".join(str(error).split())
+
+
 def explain(error: Exception) -> EndosegError:
     """Return an error as its user can act on it: their own, the system's about a file, or a fault in endoseg."""
     if isinstance(error, EndosegError):
@@ -98,7 +103,7 @@ def explain(error: Exception) -> EndosegError:
     if isinstance(error, ValueError) and "null byte" in str(error):
         return UsageError(f"a name cannot be used: {error}", hint="rename the file, or check what wrote its name")
     return InternalError(
-        f"internal error: {type(error).__name__}: {' '.join(str(error).split())}",
+        f"internal error: {type(error).__name__}: {folded(error)}",
         hint=f"this is a fault in endoseg; run again with {DEBUG_VARIABLE}=1 and report the traceback",
     )
 

@@ -34,7 +34,7 @@ from endoseg_cli.networks.running.device import (
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
-from endoseg_cli.networks.running.presence import demand_presence
+from endoseg_cli.networks.running.presence import check_presence, demand_presence
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -74,8 +74,7 @@ class Predictor:
         self.card: ModelCard = bundle.card
         self.presence = self.card.presence if presence is None else presence
         self.network: NetworkChoice = "1" if network == "both" and len(bundle.networks) == 1 else network
-        if not 0 <= self.presence < 1:
-            raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
+        check_presence(self.presence)
         self.device = resolve_device(device)
         self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:

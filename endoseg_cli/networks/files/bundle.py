@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from endoseg_cli import __version__
-from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError
+from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError, folded
 from endoseg_cli.networks.architecture.corrective import MOST_SIDE, CorrectiveConfig, CorrectiveNetwork
 from endoseg_cli.networks.architecture.encoders import IMAGENET
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
@@ -136,7 +136,7 @@ def save_bundle(bundle: Bundle, path: Path, *, half: bool = False) -> None:
             file.write(save(tensors, metadata))  # save_file would hide the file from other users
     except (OSError, SafetensorError) as error:
         raise OutputError(
-            f"cannot write the model to {path}: {' '.join(str(error).split())}", hint="check the folder's free space"
+            f"cannot write the model to {path}: {folded(error)}", hint="check the folder's free space"
         ) from error
 
 

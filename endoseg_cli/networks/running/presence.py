@@ -6,9 +6,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.errors import UsageError
+
 Probability = NDArray[np.float32]
 SURE_ENOUGH = 0.5
 """Where a lesion is more likely than not."""
+
+
+def check_presence(presence: float) -> None:
+    """Raise UsageError for what is no presence."""
+    if not 0 <= presence < 1:
+        raise UsageError(f"--presence must be at least 0 and below 1, found {presence:g}")
 
 
 def demand_presence(probability: Probability, presence: float) -> Probability:

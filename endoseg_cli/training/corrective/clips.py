@@ -99,6 +99,8 @@ class FrozenNetworks:
         self._device = device
         self._presence = card.presence
         self._kept_size = kept_size
+        self.input_size = card.input_size
+        """Height and width of the frames that they take."""
         self.crop = card.field_of_view == "auto"
         """Whether the networks take the endoscope's picture cropped out of the frame."""
 

@@ -109,7 +109,7 @@ def train_corrective(
     model = predictor or bundle
     predicting = FrozenNetworks(model.networks, model.card, device, kept_size=config.size)
     began = time.monotonic()
-    data = make_clips(sources, config, model.card.input_size, predicting, listener.on_note)
+    data = make_clips(sources, config, predicting, listener.on_note)
     if config.max_time is not None:
         spent = time.monotonic() - began
         config = replace(config, max_time=ranks.lead(max(config.max_time - spent, 1e-3)))

@@ -104,7 +104,6 @@ def gather_clip_sources(sources: CorrectiveSources, seed: int) -> ClipSources:
 def make_clips(
     sources: ClipSources,
     config: CorrectiveTrainConfig,
-    size: tuple[int, int],
     frozen: FrozenNetworks,
     tell: Callable[[str], None],
 ) -> CorrectiveData:
@@ -113,7 +112,7 @@ def make_clips(
     `tell` hears what takes its time. With --max-time, no more stills become clips than fit into CLIP_SHARE of it.
     Raises InputError if no clip is left to train or validate on.
     """
-    shape = ClipShape(frames=config.clip_frames, size=size, seed=config.seed, crop=frozen.crop)
+    shape = ClipShape(frames=config.clip_frames, size=frozen.input_size, seed=config.seed, crop=frozen.crop)
 
     def predict(what: str, raw: Iterator[RawClip]) -> list[Clip]:
         clips = [

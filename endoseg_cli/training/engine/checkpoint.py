@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from endoseg_cli.errors import MissingInputError, OutputError, WeightsError
+from endoseg_cli.errors import MissingInputError, OutputError, WeightsError, folded
 from endoseg_cli.part_file import whole_file
 
 
@@ -21,7 +21,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:
         raise OutputError(
-            f"cannot write the checkpoint {path}: {' '.join(str(error).split())}", hint="check the free space"
+            f"cannot write the checkpoint {path}: {folded(error)}", hint="check the free space"
         ) from error
 
 

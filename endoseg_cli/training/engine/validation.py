@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from endoseg_cli.data.views.datasets import to_tensor
@@ -47,18 +48,27 @@ def validate(
     scores: list[FrameScore] = []
     # Batches are dealt out whole, so a frame meets the same companions, and the same rounding, as in one process.
     for start in range(ranks.rank * VALIDATION_BATCH, len(frames), ranks.size * VALIDATION_BATCH):
-        indices = range(start, min(start + VALIDATION_BATCH, len(frames)))
-        pairs = [frames.read(index) for index in indices]
-        images = torch.stack([to_tensor(resize_frame(image, size)) for image, _ in pairs])
+        images, masks = read_batch(frames, start, size)
         with torch.inference_mode():
             predicted = (torch.sigmoid(network(normalise(images))) > THRESHOLD).cpu().numpy()
-        for index, (_, mask), prediction in zip(indices, pairs, predicted, strict=True):
-            assert mask is not None, "validation frames have masks"
-            scores.append(score_frame(prediction[0], resize_mask(mask, size), name=f"{index:08d}"))
-    return _summarise(sorted(ranks.gather(scores), key=lambda score: score.name))
+        for index, (mask, prediction) in enumerate(zip(masks, predicted, strict=True), start=start):
+            scores.append(score_frame(prediction[0], mask, name=f"{index:08d}"))
+    return summarise(sorted(ranks.gather(scores), key=lambda score: score.name))
 
 
-def _summarise(scores: list[FrameScore]) -> ValidationScores:
+def read_batch(frames: FrameStore, start: int, size: tuple[int, int]) -> tuple[Tensor, list[NDArray[np.bool_]]]:
+    """Return the pictures (B, 3, H, W) uint8 of a batch that begins at `start`, and its masks, both at `size`."""
+    images, masks = [], []
+    for index in range(start, min(start + VALIDATION_BATCH, len(frames))):
+        image, mask = frames.read(index)
+        assert mask is not None, "validation frames have masks"
+        images.append(to_tensor(resize_frame(image, size)))
+        masks.append(resize_mask(mask, size))
+    return torch.stack(images), masks
+
+
+def summarise(scores: Sequence[FrameScore]) -> ValidationScores:
+    """Return what the scores of all validation frames say together."""
     lesion = [score.dice for score in scores if score.present]
     empty = [not score.predicted for score in scores if not score.present]
     return ValidationScores(

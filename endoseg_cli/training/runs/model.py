@@ -28,7 +28,7 @@ def make_bundle(trainer: Trainer, found: DataSources, name: str, listener: RunLi
     if presence is None:
         choice = trainer.ranks.lead(_choose(trainer, networks) if trainer.ranks.leads else None)
         listener.on_note(_told(choice))
-        presence = choice.chosen.presence if choice else 0.0
+        presence = choice.presence if choice else 0.0
         if choice and presence:
             ways = {"with_presence": choice.chosen, "every_region": choice.without}
             scores["both_networks"] = {
@@ -67,10 +67,10 @@ def _told(choice: PresenceChoice | None) -> str:
             " one, to choose it on"
         )
     chosen, without = choice.chosen, choice.without
-    if not chosen.presence:
+    if not choice.presence:
         return "presence 0, every region is drawn: on the validation frames a higher one gains nothing for sure"
     return (
-        f"presence {chosen.presence:g}, chosen on the validation frames: Dice on lesions {chosen.lesion_dice:.3f}"
+        f"presence {choice.presence:g}, chosen on the validation frames: Dice on lesions {chosen.lesion_dice:.3f}"
         f" ({without.lesion_dice:.3f} with every region drawn), {chosen.kept_empty:.0%} of the frames without one stay"
         f" empty ({without.kept_empty:.0%}); `segment --presence 0` draws every region"
     )

@@ -11,6 +11,7 @@ from endoseg_cli.networks.architecture.corrective import MOST_SIDE
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.unet import UNetConfig
 from endoseg_cli.networks.files.bundle import FieldOfViewMode
+from endoseg_cli.networks.running.presence import check_presence
 from endoseg_cli.training.methods.method import Certainty
 from endoseg_cli.training.methods.table import find_method
 from endoseg_cli.training.strategies.mutual_learning import MutualForm
@@ -157,11 +158,17 @@ class TrainConfig:
             _check_at_least(name, getattr(self, name), 1)
         for name in ("workers", "warm_up_steps", "ramp_steps", "settle_frames", "settle_every"):
             _check_at_least(name, getattr(self, name), 0)
-        for name in ("weight_decay", "dice_weight", "unsupervised_weight", "mutual_weight", "logit_weight"):
+        for name in (
+            "weight_decay",
+            "dice_weight",
+            "presence_weight",
+            "unsupervised_weight",
+            "mutual_weight",
+            "logit_weight",
+        ):
             _check_at_least(name, getattr(self, name), 0)
-        _check_at_least("presence_weight", self.presence_weight, 0)
-        if self.presence is not None and not 0 <= self.presence < 1:
-            raise UsageError(f"--presence must be at least 0 and below 1, found {self.presence:g}")
+        if self.presence is not None:
+            check_presence(self.presence)
         if self.empty_share is not None and not 0 <= self.empty_share < 1:
             raise UsageError(f"--empty-share must be at least 0 and below 1, found {self.empty_share:g}")
         if self.ema is not None and not 0 < self.ema < 1:

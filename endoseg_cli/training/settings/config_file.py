@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from endoseg_cli.data.sets.sources import SourcesConfig
-from endoseg_cli.errors import MissingInputError, UsageError
+from endoseg_cli.errors import MissingInputError, UsageError, folded
 from endoseg_cli.part_file import write_whole
 from endoseg_cli.training.settings.config import TrainConfig
 
@@ -54,7 +54,7 @@ def read_config(path: Path, sections: Mapping[str, type] = SECTIONS) -> dict[str
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader) or {}
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{path} is not YAML: {folded(error)}") from error
     _check_mapping(found, "", path)
     _check_keys(found, [*sections, RECORD], "", path)
     for name, kind in sections.items():
