@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,17 +42,29 @@ def explain_memory(batch: TrainingBatch, attempt: Callable[[TrainingBatch], obje
 def readers_deaths_named() -> Iterator[None]:
     """Raise TrainingError where a process that reads frames dies meanwhile.
 
-    torch learns of it by a signal, so that its own error may come up anywhere, not only while a batch is waited for.
+    torch learns of it by a signal, so that its own error may come up anywhere, not only while a batch is waited for;
+    where a batch was on its way, its transport fails first, in whatever way the process left it.
     """
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, OSError, EOFError) as error:
+        if not _tells_of_death(error):
             raise
         raise TrainingError(
             "a process that reads frames was killed, most often as memory ran out",
             hint="use fewer --workers, or 0; the last checkpoint is kept, and --resume goes on from it",
         ) from error
+
+
+def _tells_of_death(error: BaseException) -> bool:
+    """Return whether the error is torch's word on a dead reader, or what broke a transport between processes."""
+    text = str(error)
+    if text.startswith("Caught "):
+        return False  # a living reader's own error, raised again here
+    if isinstance(error, RuntimeError):
+        return "DataLoader worker" in text
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return any(module.startswith(("multiprocessing.", "torch.multiprocessing.")) for module in modules)
 
 
 SHARED_MEMORY = Path("/dev/shm")
