@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt."""
@@ -20,6 +21,8 @@ VARIABLES = {
     "MALLOC_ARENA_MAX": str(ARENAS),
 }
 """The same as the environment says it, to processes that this one starts."""
+_added: set[str] = set()
+"""Variables of the environment that are endoseg's own."""
 
 
 def prepare_process() -> None:
@@ -30,7 +33,7 @@ def prepare_process() -> None:
     made of back to the kernel each time one is freed, which must then clear them anew: a third of a training step,
     up to a fifth of `segment`'s time on a CPU.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _add({"OMP_WAIT_POLICY": "PASSIVE"})
     if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
     try:
@@ -40,4 +43,15 @@ def prepare_process() -> None:
     mallopt(M_TRIM_THRESHOLD, NEVER)
     mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP)
     mallopt(M_ARENA_MAX, ARENAS)
-    os.environ.update(VARIABLES)
+    _add(VARIABLES)
+
+
+def environment_before() -> dict[str, str]:
+    """Return the environment without what `prepare_process` added, for a process that is not endoseg's."""
+    return {name: value for name, value in os.environ.items() if name not in _added}
+
+
+def _add(variables: Mapping[str, str]) -> None:
+    new = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(new)
+    _added.update(new)

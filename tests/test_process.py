@@ -64,6 +64,18 @@ print(subprocess.run([sys.executable, "-c", sys.argv[1]], capture_output=True, t
     assert int(found) < 10 * PIECE // os.sysconf("SC_PAGE_SIZE") / 20
 
 
+def test_a_process_of_others_gets_the_environment_as_it_was() -> None:
+    code = """
+import os
+before = dict(os.environ)
+from endoseg_cli.process import environment_before, prepare_process
+prepare_process()
+print(environment_before() == before, dict(os.environ) == before)
+"""
+    assert printed(code) == "True False"
+    assert printed(code, OMP_WAIT_POLICY="PASSIVE", MALLOC_ARENA_MAX="4") == "True True", "the user's own words stay"
+
+
 def test_what_the_environment_says_stays() -> None:
     code = (
         "import os; from endoseg_cli.process import prepare_process; prepare_process();"

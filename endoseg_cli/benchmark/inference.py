@@ -18,7 +18,6 @@ from endoseg_cli.benchmark.whole_runs import WholeRuns, describe
 from endoseg_cli.inference.inputs.views import view_of_video
 from endoseg_cli.inference.pipeline import SegmentConfig
 from endoseg_cli.inference.predict.predictor import Predictor
-from endoseg_cli.networks.files.bundle import Bundle
 from endoseg_cli.networks.files.runtimes import RuntimeChoice, RuntimeName, is_installed
 from endoseg_cli.networks.running.device import Precision, computes_bf16
 from endoseg_cli.pictures.field_of_view import FieldOfView
@@ -54,8 +53,8 @@ class _View:
 class InferenceBenchmark:
     """What is measured."""
 
-    bundle: Bundle
-    """The model."""
+    model: Path
+    """File of the model."""
     predictor: Predictor
     """The same, as `segment` would run it with the options given."""
     load: Load
@@ -88,7 +87,7 @@ class InferenceBenchmark:
         return _View(config=replace(self.config, field_of_view=view or "off"), box=view, seconds=seconds)
 
     def _whole(self, footage: Footage, config: SegmentConfig, folder: Path, tell: Tell) -> dict[str, Any]:
-        runs = WholeRuns(bundle=self.bundle, predictor=self.predictor, config=config, folder=folder)
+        runs = WholeRuns(model=self.model, predictor=self.predictor, config=config, folder=folder)
         first = max(LEAST_BATCHES * self.predictor.batch_size, HELD_FRAMES)
         compared = runs.compare(footage, self.measure, first, lambda text: tell(f"{footage.name}: {text}"))
         segmented, loop = describe(compared)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import torch
+
 from endoseg_cli.benchmark.footage import Footage
+from endoseg_cli.benchmark.loop_process import LoopJob, LoopProcess, loop_process
 from endoseg_cli.benchmark.measure import Compared, MeasureConfig, Tell, Work, in_turns, real_time
 from endoseg_cli.benchmark.memory import MemoryWatch, Peak
-from endoseg_cli.benchmark.plain_loop import plain_loop
 from endoseg_cli.errors import InputError
 from endoseg_cli.inference.inputs.sources import Source
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig, segment_video
@@ -21,7 +24,6 @@ from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.inference.write.products import ProductStyle
 from endoseg_cli.inference.write.records import RecordsWriter
-from endoseg_cli.networks.files.bundle import Bundle
 
 PLAIN_LOOP = "plain loop"
 
@@ -42,8 +44,8 @@ class Ran:
 class WholeRuns:
     """What whole runs take."""
 
-    bundle: Bundle
-    """The model of the plain loop."""
+    model: Path
+    """File of the model, for the plain loop."""
     predictor: Predictor
     """The same model, as `segment` runs it."""
     config: SegmentConfig
@@ -61,8 +63,9 @@ class WholeRuns:
             Work(name=f"refine {mode}", run=partial(self.segment, footage, mode), count=_frames)
             for mode in self.modes()
         ]
-        loop = Work(name=PLAIN_LOOP, run=partial(self.loop, footage), count=_frames)
-        return in_turns([*works, loop], measure, first=first, ready=footage.ready, tell=tell)
+        with self._plain_loop(footage) as process:
+            loop = Work(name=PLAIN_LOOP, run=partial(self.loop, footage, process), count=_frames)
+            return in_turns([*works, loop], measure, first=first, ready=footage.ready, tell=tell)
 
     def segment(self, footage: Footage, mode: RefineMode, frames: int) -> Ran:
         """Segment the first frames as the command does, into mask, overlay and table."""
@@ -88,29 +91,29 @@ class WholeRuns:
             outcome = segment_video(targets, self.predictor, style, config, records)
         return Ran(frames=outcome.frames, peak=watch.peak(), outcome=outcome)
 
-    def loop(self, footage: Footage, frames: int) -> Ran:
+    def loop(self, footage: Footage, process: LoopProcess, frames: int) -> Ran:
         """Segment the first frames by the plain loop."""
-        watch, card = MemoryWatch(self.predictor.device), self.bundle.card
-        chosen = {"both": self.bundle.networks}.get(self.predictor.network)
-        networks = chosen or (self.bundle.networks[int(self.predictor.network) - 1],)
-        device = self.predictor.device
-        done = plain_loop(
-            footage.path,
-            [network.to(device) for network in networks],
-            self.folder,
-            input_size=card.input_size,
-            mean=card.mean,
-            std=card.std,
-            device=str(device),
-            threshold=self.config.mask.threshold,
-            frames=frames,
-        )
+        done, peak = process.run(frames)
         if not done:
             raise InputError(
                 f"OpenCV, which the plain loop reads with, finds no frame in {footage.path}",
                 hint="convert it to H.264, for example with ffmpeg",
             )
-        return Ran(frames=done, peak=watch.peak(), outcome=None)
+        return Ran(frames=done, peak=peak, outcome=None)
+
+    def _plain_loop(self, footage: Footage) -> AbstractContextManager[LoopProcess]:
+        out = self.folder / "loop"
+        out.mkdir(exist_ok=True)
+        job = LoopJob(
+            model=str(self.model),
+            network=self.predictor.network,
+            video=str(footage.path),
+            out=str(out),
+            device=str(self.predictor.device),
+            threads=torch.get_num_threads(),
+            threshold=self.config.mask.threshold,
+        )
+        return loop_process(job)
 
 
 def describe(compared: dict[str, Compared[Ran]]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -43,7 +43,6 @@ def benchmark_inference(footage: FootageOptions, model: SegmentModelOptions) -> 
     path, together = model.find(), model.frames_together()
     from endoseg_cli.benchmark.inference import InferenceBenchmark
     from endoseg_cli.benchmark.machine import torch_threads
-    from endoseg_cli.networks.files.bundle import load_bundle
 
     config = segment_config(model, FrameOptions(), overwrite=True)
 
@@ -57,7 +56,7 @@ def benchmark_inference(footage: FootageOptions, model: SegmentModelOptions) -> 
     ):
         predictor = model.load(path, precision=model.precision, batch_size=together, runtime=model.runtime)
         found = InferenceBenchmark(
-            bundle=load_bundle(path),
+            model=path,
             predictor=predictor,
             load=load,
             runtime=model.runtime,
