@@ -140,7 +140,7 @@ def _described(compared: Compared[Ran]) -> dict[str, Any]:
 
 
 def _busy(results: Sequence[Ran]) -> dict[str, float]:
-    """Return for each of the three threads which share of the run's time it worked, at most 1; the median run's."""
+    """Return for each thread which share of the run's time it worked, at most 1; the median run's."""
     ordered = sorted(_outcomes(results), key=lambda outcome: outcome.seconds)
     middle = ordered[len(ordered) // 2]
     return {name: min(busy / middle.seconds, 1.0) for name, busy in vars(middle.stages).items()}

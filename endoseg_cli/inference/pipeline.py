@@ -1,4 +1,4 @@
-"""Segment one video: read -> predict -> write."""
+"""Segment one video: read -> predict -> refine -> write."""
 
 from __future__ import annotations
 
@@ -183,8 +183,9 @@ def segment_video(
     predicting = Predicting(predictor, refiner)
     stages = Stages(
         _numbered(reader, config.every),
-        predicting,
+        predicting if refiner.mode == "off" else predicting.predict,
         writing,
+        refine=None if refiner.mode == "off" else predicting.refine,
         batch_size=predictor.batch_size,
         item_bytes=_frame_bytes(reader.info, targets),
         flush=predicting.finish,

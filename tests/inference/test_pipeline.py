@@ -259,7 +259,7 @@ def test_an_outcome_turns_into_plain_values(render: Render, tmp_path: Path) -> N
     ).to_dict()
     assert facts["input"] == str(path) and facts["outputs"] == {"masks": str(tmp_path / "m.mp4")}
     assert facts["frames"] == facts["lesion_frames"] == 3 and facts["damage"] == facts["warnings"] == []
-    assert set(facts["stage_frames_per_second"]) == {"read", "predict", "write"}
+    assert set(facts["stage_frames_per_second"]) == {"read", "predict", "refine", "write"}
 
 
 def test_frames_are_predicted_in_batches(render: Render, tmp_path: Path) -> None:

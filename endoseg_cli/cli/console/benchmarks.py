@@ -116,7 +116,7 @@ def _video(video: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         f"Above: stages alone, one after the other; below: whole runs of {loop['frames']} frames, where stages overlap"
         f" ({settings['runtime']} {settings['precision']}, batches of {settings['batch_size']}). To the loop: times as"
         f" fast as the plain loop (one frame at a time, fp32). {REAL_TIME_NOTE} Finding the endoscope's picture, once a"
-        f" video and not in these numbers: {video['finding_view_seconds']:.2f} s. Busiest of the three threads of"
+        f" video and not in these numbers: {video['finding_view_seconds']:.2f} s. Busiest thread of"
         f" --refine off: {thread}, {100 * busy[thread]:.0f} % of the time.{damage}"
     )
     return _table(_title(video), columns, rows, note)

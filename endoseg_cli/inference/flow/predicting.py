@@ -1,4 +1,4 @@
-"""The predicting stage of a video: batches of frames to probabilities, then refinement, which frames wait for."""
+"""Two stages of a video: batches of frames to probabilities, then refinement, which frames wait for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from endoseg_cli.video.reading.reader import Frame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Predicted:
+    """A frame on its way to the refiner."""
+
+    frame: Frame
+    """The frame of the video."""
+    found: PredictedFrame | None
+    """What the networks found in it; None for a frame that was not predicted."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Passed:
     """A frame on its way to the writer."""
 
@@ -26,19 +36,29 @@ class Passed:
 class Predicting:
     """Takes frames with whether each is to be predicted; gives them back in order, later by what the refiner waits for.
 
-    Frames between predicted ones wait with them.
+    Frames between predicted ones wait with them. `predict` and `refine` may run in threads of their own.
     """
 
     def __init__(self, predictor: Predictor, refiner: Refiner[Any]) -> None:
         self._predictor, self._refiner = predictor, refiner
-        self._waiting: deque[tuple[Frame, bool]] = deque()
+        self._waiting: deque[Predicted] = deque()
 
     def __call__(self, batch: Sequence[tuple[Frame, bool]]) -> list[Passed]:
-        """Predict a batch; return the frames that need to wait no longer."""
+        """Predict a batch and refine it; return the frames that need to wait no longer."""
+        return self.refine(self.predict(batch))
+
+    def predict(self, batch: Sequence[tuple[Frame, bool]]) -> list[Predicted]:
+        """Return what the networks find in the frames that are to be predicted."""
+        found = iter(self._predict([frame for frame, is_wanted in batch if is_wanted]))
+        return [Predicted(frame=frame, found=next(found) if is_wanted else None) for frame, is_wanted in batch]
+
+    def refine(self, batch: Sequence[Predicted]) -> list[Passed]:
+        """Take the next frames; return those that need to wait no longer."""
         self._waiting.extend(batch)
         done: list[RefinedFrame] = []
-        for frame in self._predict([frame for frame, is_wanted in batch if is_wanted]):
-            done += self._refiner.step(frame)
+        for each in batch:
+            if each.found is not None:
+                done += self._refiner.step(each.found)
         return self._release(done)
 
     def finish(self) -> list[Passed]:
@@ -62,7 +82,7 @@ class Predicting:
         """Pair refined frames with their full ones, and pass on the frames that no predicted one waits before."""
         refined = deque(done)
         passed = []
-        while self._waiting and (refined or not self._waiting[0][1]):
-            frame, is_wanted = self._waiting.popleft()
-            passed.append(Passed(frame=frame, refined=refined.popleft() if is_wanted else None))
+        while self._waiting and (refined or self._waiting[0].found is None):
+            each = self._waiting.popleft()
+            passed.append(Passed(frame=each.frame, refined=None if each.found is None else refined.popleft()))
         return passed

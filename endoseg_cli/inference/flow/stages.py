@@ -1,4 +1,4 @@
-"""Read, predict and write at the same time: three stages, two bounded queues, and no way to hang."""
+"""Read, predict, refine and write at the same time: four stages, bounded queues, and no way to hang."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Passed = TypeVar("Passed")
 MOST_WAITING_BYTES = 32 << 20
-"""What may wait in each of the two queues."""
+"""What may wait before the networks and before the writer, each."""
 MOST_BATCH_BYTES = 64 << 20
 """What the frames of a batch may hold at full size: of 4K with all products, a batch is a single frame."""
 _POLL_SECONDS = 0.05
@@ -29,6 +29,8 @@ class StageSeconds:
     """Decoding and conversion."""
     predict: float = 0.0
     """The networks."""
+    refine: float = 0.0
+    """The corrective network, where it works in a thread of its own."""
     write: float = 0.0
     """Masks, overlays, encoding."""
 
@@ -38,20 +40,22 @@ class _End:
 
 
 class Stages(Generic[Item, Result]):
-    """Runs `source` in one thread, `predict` in the calling one, and `write` in a third.
+    """Runs `source` in one thread, `predict` in the calling one, and `write` in a third; `refine` in one between.
 
     `source` is iterated by the reading thread alone, inside `reading` where a resource must be closed there; `predict`
-    turns a batch of items into results, and may hold some back until later items have come, or until `flush` asks for
-    them after the last one; `write` takes one result at a time, in order. The first error of any stage stops all three
-    and is raised in the calling thread, as is Ctrl-C; by then both threads have ended.
+    turns a batch of items into results; `refine`, if there is one, takes what `predict` gives of a batch. The last of
+    both may hold some back until later items have come, or until `flush` asks it for them after the last one; `write`
+    takes one result at a time, in order. The first error of any stage stops all and is raised in the calling thread,
+    as is Ctrl-C; by then the other threads have ended.
     """
 
     def __init__(
         self,
         source: Iterable[Item],
-        predict: Callable[[Sequence[Item]], Sequence[Result]],
+        predict: Callable[[Sequence[Item]], Sequence[Any]],
         write: Callable[[Result], None],
         *,
+        refine: Callable[[Sequence[Any]], Sequence[Result]] | None = None,
         batch_size: int,
         item_bytes: int = 0,
         flush: Callable[[], Sequence[Result]] = tuple,
@@ -59,19 +63,24 @@ class Stages(Generic[Item, Result]):
     ) -> None:
         self.seconds = StageSeconds()
         self._source, self._predict, self._flush, self._write = source, predict, flush, write
+        self._refine = refine
         self._reading = reading or nullcontext()
         self._batch_size = min(batch_size, max(MOST_BATCH_BYTES // item_bytes, 1)) if item_bytes else batch_size
         waiting = min(2 * batch_size, max(MOST_WAITING_BYTES // item_bytes, 1)) if item_bytes else 2 * batch_size
         self._items: queue.Queue[Item | _End] = queue.Queue(maxsize=waiting)
+        self._predicted: queue.Queue[Sequence[Any] | _End] = queue.Queue(maxsize=1)
         self._results: queue.Queue[Result | _End] = queue.Queue(maxsize=waiting)
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
 
     def run(self) -> None:
         """Run to the end of the source; raises the first error of any stage."""
+        works = {"read": self._read_all, "write": self._write_all}
+        if self._refine is not None:
+            works["refine"] = partial(self._refine_all, self._refine)
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=f"endoseg-{name}", daemon=True)
-            for name, work in (("read", self._read_all), ("write", self._write_all))
+            for name, work in works.items()
         ]
         for thread in threads:
             thread.start()
@@ -111,15 +120,34 @@ class Stages(Generic[Item, Result]):
                 else:
                     batch.append(item)
             if batch and not self._stop.is_set():
-                self._pass_on(partial(self._predict, batch))
+                results = self._timed("predict", partial(self._predict, batch))
+                if self._refine is None:
+                    self._put_all(results)
+                else:
+                    self._put(self._predicted, results)
+        if self._refine is not None:
+            self._put(self._predicted, _END)
+        else:
+            self._end("predict")
+
+    def _refine_all(self, refine: Callable[[Sequence[Any]], Sequence[Result]]) -> None:
+        while not isinstance(batch := self._get(self._predicted), _End):
+            self._put_all(self._timed("refine", partial(refine, batch)))
+        self._end("refine")
+
+    def _end(self, stage: str) -> None:
+        """Ask for what was held back, and end the writer's queue."""
         if not self._stop.is_set():
-            self._pass_on(self._flush)
+            self._put_all(self._timed(stage, self._flush))
         self._put(self._results, _END)
 
-    def _pass_on(self, work: Callable[[], Sequence[Result]]) -> None:
+    def _timed(self, stage: str, work: Callable[[], Sequence[Passed]]) -> Sequence[Passed]:
         began = time.perf_counter()
         results = work()
-        self.seconds.predict += time.perf_counter() - began
+        setattr(self.seconds, stage, getattr(self.seconds, stage) + time.perf_counter() - began)
+        return results
+
+    def _put_all(self, results: Sequence[Result]) -> None:
         for result in results:
             self._put(self._results, result)
 

@@ -246,4 +246,71 @@ def test_a_real_ctrl_c_is_heard_while_the_main_thread_waits(waiting_for: str) ->
 def test_each_stage_knows_how_long_it_was_busy() -> None:
     stages = Stages(iter(range(12)), slow_predict, slowly, batch_size=4)
     stages.run()
+    assert stages.seconds.refine == 0 and all(vars(stages.seconds)[name] > 0 for name in ("read", "predict", "write"))
+    stages = Stages(iter(range(12)), slow_predict, slowly, refine=slow_predict, batch_size=4)
+    stages.run()
     assert all(busy > 0 for busy in vars(stages.seconds).values())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
+def test_what_is_predicted_is_refined_in_another_thread_which_may_hold_results_back(count: int) -> None:
+    held: list[int] = []
+    written: list[int] = []
+    seen: set[str] = set()
+
+    def refine(batch: Sequence[int]) -> list[int]:
+        seen.add(threading.current_thread().name)
+        held.extend(item + 1 for item in batch)
+        ready = held[:-3]
+        del held[:-3]
+        return ready
+
+    Stages(range(count), double, written.append, refine=refine, batch_size=2, flush=lambda: held).run()
+    assert written == [2 * item + 1 for item in range(count)] and not threads()
+    assert seen == ({"endoseg-refine"} if count else set())
+
+
+def test_the_networks_go_on_while_frames_are_refined() -> None:
+    second = threading.Event()
+
+    def predict(batch: Sequence[int]) -> list[int]:
+        if batch[0] == 2:
+            second.set()
+        return list(batch)
+
+    def refine(batch: Sequence[int]) -> list[int]:
+        assert second.wait(10), "the second batch waits for the first to be refined"
+        return list(batch)
+
+    Stages(range(4), predict, lambda _: None, refine=refine, batch_size=2).run()
+
+
+def never() -> list[int]:
+    raise AssertionError("flushed after an error")
+
+
+def failing_refine(batch: Sequence[int]) -> list[int]:
+    if batch[-1] >= 20:
+        raise ValueError("refining failed")
+    return list(batch)
+
+
+def test_a_failing_refiner_stops_all_others_and_others_stop_it() -> None:
+    resource = Resource()
+    stages = Stages(range(ENDLESS), list, slowly, refine=failing_refine, batch_size=4, reading=resource)
+    assert str(error_of(stages)) == "refining failed" and resource.closed_in == ["endoseg-read"]
+    for words, source, predict, write in (
+        ("reading failed", failing_source(50), double, slowly),
+        ("predicting failed", range(ENDLESS), failing_predict, slowly),
+        ("writing failed", range(ENDLESS), double, failing_write),
+    ):
+        both = Stages(source, predict, write, refine=slow_predict, batch_size=4, flush=never)
+        assert str(error_of(both)) == words, "and nothing is flushed"
+
+
+def test_an_error_while_the_refiner_is_flushed_is_heard() -> None:
+    def flush() -> list[int]:
+        raise ValueError("flushing failed")
+
+    stages = Stages(range(9), double, slowly, refine=list, batch_size=4, flush=flush)
+    assert str(error_of(stages)) == "flushing failed"
