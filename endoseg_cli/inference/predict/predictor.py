@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import cv2
@@ -35,6 +36,7 @@ from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import check_presence, demand_presence
+from endoseg_cli.networks.running.side_by_side import threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -47,6 +49,8 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate mem
 Probability = NDArray[np.float32]
 FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
+BATCH_SIDE_BY_SIDE = 2
+"""Frames together where each network has its own thread: as fast as more, whose memory each thread would keep."""
 LARGEST_BATCH = 4096
 """More frames together are a mistake that would exhaust the memory."""
 
@@ -76,7 +80,8 @@ class Predictor:
         self.network: NetworkChoice = "1" if network == "both" and len(bundle.networks) == 1 else network
         check_presence(self.presence)
         self.device = resolve_device(device)
-        self.batch_size = default_batch_size(self.device) if batch_size is None else batch_size
+        self._usual_batch = default_batch_size(self.device)
+        self.batch_size = self._usual_batch if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:
             raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
         self.runtime: RuntimeName = choose_runtime(runtime, self.device)
@@ -89,8 +94,14 @@ class Predictor:
             fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for chosen in _choose(bundle, network)
         ]
+        self._run_networks: Logits = self._one_after_the_other
+        self._threads: ThreadPoolExecutor | None = None
+        if self.runtime == "torch" and self.device.type == "cpu" and torch.get_num_threads() >= len(networks) > 1:
+            self._threads = threads_for(len(networks))
+            self._run_networks = self._side_by_side
+            self._usual_batch = BATCH_SIDE_BY_SIDE
+            self.batch_size = self._usual_batch if batch_size is None else batch_size
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
-        self._run_networks: Logits = lambda images: [network(images) for network in self._networks]
         if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
         _check_precision(self.runtime, self.precision)
@@ -98,6 +109,21 @@ class Predictor:
             self._run_networks = openvino_logits(networks, self.input_size, self.precision, batch_size=self.batch_size)
         elif self.runtime == "onnx":
             self._run_networks = onnx_logits(networks, self.input_size)
+
+    def _one_after_the_other(self, images: Tensor) -> list[Tensor]:
+        return [network(images) for network in self._networks]
+
+    def _side_by_side(self, images: Tensor) -> list[Tensor]:
+        # what holds in the calling thread does not in another by itself
+        dtype, is_half = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
+
+        def run(network: torch.nn.Module) -> Tensor:
+            with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=is_half):
+                logits: Tensor = network(images)
+                return logits
+
+        assert self._threads is not None
+        return list(self._threads.map(run, self._networks))
 
     @property
     def half_precision(self) -> str:
@@ -111,7 +137,7 @@ class Predictor:
 
     def _faster_precision(self) -> torch.dtype:
         """Return the faster of fp32 and bf16 for torch on this CPU, measured with the default batch."""
-        images = torch.zeros(default_batch_size(self.device), 3, *self.input_size)
+        images = torch.zeros(self._usual_batch, 3, *self.input_size)
         images = images.contiguous(memory_format=torch.channels_last)
 
         @torch.inference_mode()

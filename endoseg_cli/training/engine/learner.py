@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +13,7 @@ from endoseg_cli.data.views.datasets import TrainingBatch, UnlabeledBatch
 from endoseg_cli.networks.architecture.encoders import normalisation
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.running.normalise import Normaliser
+from endoseg_cli.networks.running.side_by_side import threads_for
 from endoseg_cli.training.engine.statistics import step_statistics
 from endoseg_cli.training.engine.step_values import StepValues
 from endoseg_cli.training.methods.method import Study, UnlabeledViews, Views
@@ -57,7 +56,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._precision == "fp16")
         self.scaled = Normaliser(*normalisation(config.encoder), device)
         # Collectives of two threads would meet in any order, so several processes take the networks one by one.
-        self._threads = _network_threads() if device.type == "cpu" and ranks.size == 1 else None
+        self._threads = threads_for(NETWORKS) if device.type == "cpu" and ranks.size == 1 else None
 
     def compute_gradients(
         self, batch: TrainingBatch, step: int, weights: ObjectiveWeights, *, measure: bool = False
@@ -303,20 +302,6 @@ class Learner:
         # joined by cat, which keeps double precision where some have it: not every device knows it
         joined = torch.cat([at_least_float32(value.detach()).reshape(1) for value in values.values()])
         return StepValues(list(values), self.ranks.mean(joined))
-
-
-def _network_threads() -> ThreadPoolExecutor:
-    """Return one thread per network, which share out torch's threads between them, all started already."""
-    each = max(torch.get_num_threads() // NETWORKS, 1)
-    ready = threading.Barrier(NETWORKS)
-
-    def settle(_: int) -> None:
-        torch.set_num_threads(each)
-        ready.wait()
-
-    threads = ThreadPoolExecutor(NETWORKS)
-    list(threads.map(settle, range(NETWORKS)))
-    return threads
 
 
 def _cut(student: StudentOutputs) -> StudentOutputs:

@@ -1,0 +1,25 @@
+"""Several networks at the same time on a CPU: each in a thread of its own, with its share of torch's threads."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+
+def threads_for(networks: int) -> ThreadPoolExecutor:
+    """Return one thread for each network, which share out torch's threads between them, all started already.
+
+    Threads that work on one network each wait for one another once a batch, not at every layer.
+    """
+    each = max(torch.get_num_threads() // networks, 1)
+    ready = threading.Barrier(networks)
+
+    def settle(_: int) -> None:
+        torch.set_num_threads(each)
+        ready.wait()
+
+    threads = ThreadPoolExecutor(networks, thread_name_prefix="endoseg-network")
+    list(threads.map(settle, range(networks)))
+    return threads
