@@ -20,6 +20,6 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
         torch.set_num_threads(each)
         ready.wait()
 
-    threads = ThreadPoolExecutor(networks, thread_name_prefix="endoseg-network")
+    threads = ThreadPoolExecutor(networks, thread_name_prefix="network")
     list(threads.map(settle, range(networks)))
     return threads
