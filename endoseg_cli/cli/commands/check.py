@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from endoseg_cli.cli.console.bar import passing_bar
 from endoseg_cli.cli.console.say import one_line, say
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.privacy import RedactOptions
@@ -48,14 +48,13 @@ def check(
     redact = privacy.redaction()
     if redact and contact_sheet is None:
         raise UsageError("--redact belongs to --contact-sheet, which is not given", hint="leave it out")
-    messages = Console(stderr=True)
-    with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
+    with passing_bar() as progress:
         task = progress.add_task("reading", total=None)
         report = check_sources(
             data.sources(seed),
             contact_sheet=contact_sheet,
             redact=redact,
-            on_video=lambda video: messages.print(Text(one_line(f"decoding {video}")), soft_wrap=True),
+            on_video=lambda video: progress.console.print(Text(one_line(f"decoding {video}")), soft_wrap=True),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from endoseg_cli.cli.commands.evaluate_video import PageOptions, evaluate_video
+from endoseg_cli.cli.console.bar import passing_bar
 from endoseg_cli.cli.console.say import say
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import ReportOptions, ScoredOptions, VideoOptions, VideoPaths
@@ -202,7 +202,7 @@ def _evaluate(records: Sequence[LabeledRecord], predict: Predict, config: Evalua
     from endoseg_cli.evaluation.frames.scoring import evaluate as evaluate_frames
 
     columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with passing_bar(*columns) as progress:
         task = progress.add_task("frames", total=len(records))
         return evaluate_frames(records, predict, config, on_frame=lambda _: progress.advance(task))
 

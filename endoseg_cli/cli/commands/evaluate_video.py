@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn, TimeElapsedColumn
 
+from endoseg_cli.cli.console.bar import passing_bar
 from endoseg_cli.cli.console.say import one_line, say
 from endoseg_cli.cli.console.tables import print_tables
 from endoseg_cli.cli.options.evaluating import VideoOptions, VideoPaths
@@ -78,7 +78,7 @@ def evaluate_video(
     scorer = ClipScorer(_as_predict(predictor), methods, threshold=threshold)
     warnings: list[str] = []
     columns = (TextColumn("{task.description}", markup=False), TextColumn("{task.completed:.0f} frames"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+    with passing_bar(*columns, TimeElapsedColumn()) as progress:
         for number, (name, frames) in enumerate(clips):
             task = progress.add_task(one_line(name), total=None)
             spoiler = None

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from endoseg_cli.cli.console.bar import passing_bar
 from endoseg_cli.cli.console.say import print_path
 from endoseg_cli.errors import UsageError
 
@@ -56,7 +56,7 @@ def phantom(
     )
     clip = ClipConfig(seconds=seconds, frames_per_second=frames_per_second)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with passing_bar(*columns) as progress:
         task = progress.add_task("rendering", total=None)
         paths = render_phantom(
             out,

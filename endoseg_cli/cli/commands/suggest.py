@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from endoseg_cli.cli.console.bar import passing_bar
 from endoseg_cli.cli.console.lines import print_warning
 from endoseg_cli.cli.console.say import print_path, say
 from endoseg_cli.cli.options.groups import grouped
@@ -74,8 +73,7 @@ def suggest(
     def load() -> FrameScorer:
         return FrameScorer(load_bundle(resolve_weights(weights)), device=device)
 
-    messages = Console(stderr=True)
-    with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
+    with passing_bar() as progress:
         task = progress.add_task("looking", total=None)
         found = suggest_frames(
             config,
