@@ -155,7 +155,7 @@ class InferenceBenchmark:
         runtime, precision = _way(predictor)
         return {
             "model": card.name,
-            "encoder": card.architecture.encoder,
+            "encoder": " + ".join(dict.fromkeys(each.encoder for each in card.architectures)),
             "networks": predictor.network,
             "input_size": list(card.input_size),
             "runtime": runtime,

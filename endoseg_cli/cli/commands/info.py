@@ -41,6 +41,8 @@ def info(
     bundle = load_bundle(path)
     parameters = sum(parameter.numel() for network in bundle.networks for parameter in network.parameters())
     facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **asdict(bundle.card)}
+    if facts["second"] is None:
+        del facts["second"]
     if device:
         facts = _device_facts()
     if as_json:

@@ -146,7 +146,7 @@ class Predictor:
                 self._run_networks(images)
 
         height, width = self.input_size
-        model = f"{self.card.architecture.encoder} {self.card.architecture.decoder_channels}"
+        model = " + ".join(f"{each.encoder} {each.decoder_channels}" for each in dict.fromkeys(self.card.architectures))
         return faster_precision(run, f"{model} at {width}x{height}")
 
     @property

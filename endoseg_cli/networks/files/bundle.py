@@ -38,7 +38,7 @@ class ModelCard:
     """What a model is, what it takes in, and what is known about it; stored in the file's metadata."""
 
     architecture: UNetConfig
-    """The architecture of every network in the file."""
+    """The architecture of the networks in the file; of the first alone where `second` is given."""
     networks: int
     """Number of networks: 2 as Endo-SemiS trains them, or 1."""
     input_size: tuple[int, int]
@@ -66,10 +66,19 @@ class ModelCard:
     field_of_view: FieldOfViewMode = "off"
     """Whether the networks learned from, and take, the endoscope's picture cropped out of the frame."""
 
+    second: UNetConfig | None = None
+    """The architecture of the second network, where it is another one."""
     presence: float = 0.0
     """Peak probability that a region must reach to be drawn, chosen on the scores' data; 0 draws every region."""
 
+    @property
+    def architectures(self) -> tuple[UNetConfig, ...]:
+        """The architecture of each network."""
+        return (self.architecture, self.second or self.architecture)[: self.networks]
+
     def __post_init__(self) -> None:
+        if self.second is not None and (self.networks != 2 or self.second.classes != self.architecture.classes):
+            raise UsageError("a second architecture needs two networks of the same classes")
         if isinstance(self.presence, bool) or not isinstance(self.presence, int | float) or not 0 <= self.presence < 1:
             raise UsageError(f"presence must be at least 0 and below 1, found {self.presence}")
         if self.field_of_view not in get_args(FieldOfViewMode):
@@ -147,7 +156,8 @@ def load_bundle(path: Path) -> Bundle:
     """
     card, shapes = _read_header(path)
     networks = tuple(
-        _fill(_skeleton(card), f"network{number}.", path, shapes) for number in range(1, card.networks + 1)
+        _fill(_skeleton(architecture), f"network{number}.", path, shapes)
+        for number, architecture in enumerate(card.architectures, start=1)
     )
     corrective = None
     if card.corrective is not None:
@@ -174,10 +184,10 @@ class _NoRandomValues(TorchFunctionMode):
         return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
-def _skeleton(card: ModelCard) -> UNet:
+def _skeleton(architecture: UNetConfig) -> UNet:
     """Return a network with names and shapes but without values."""
     with _NoRandomValues(), torch.device("meta"):
-        return UNet(card.architecture)
+        return UNet(architecture)
 
 
 def _corrective_skeleton(config: CorrectiveConfig) -> CorrectiveNetwork:
@@ -243,15 +253,22 @@ def _card_from_dict(values: dict[str, Any]) -> ModelCard:
     unknown = sorted(set(values) - {f.name for f in fields(ModelCard)})
     if unknown:
         raise ValueError(f"unknown fields {', '.join(unknown)}")
-    architecture = dict(values.pop("architecture"))
-    architecture["decoder_channels"] = tuple(architecture["decoder_channels"])
+    architecture = _architecture(values.pop("architecture"))
+    if values.get("second") is not None:
+        values["second"] = _architecture(values["second"])
     if values.get("corrective") is not None:
         values["corrective"] = CorrectiveConfig(**_with_tuples(dict(values["corrective"])))
-    return ModelCard(architecture=UNetConfig(**architecture), **_with_tuples(values))
+    return ModelCard(architecture=architecture, **_with_tuples(values))
+
+
+def _architecture(values: Mapping[str, Any]) -> UNetConfig:
+    return UNetConfig(**{**values, "decoder_channels": tuple(values["decoder_channels"])})
 
 
 def _card_to_dict(card: ModelCard) -> dict[str, Any]:
     values = asdict(card)
+    if card.second is None:
+        del values["second"]
     if card.corrective is None:
         del values["corrective"]  # a model without it is a file that older versions of endoseg read too
     if card.field_of_view == "off":
@@ -302,9 +319,12 @@ def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
 
 
 def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:
-    prefixes = tuple(f"network{number}." for number in range(1, card.networks + 1))
-    names = {name for name in _skeleton(card).state_dict() if _is_stored(name)}
-    known = {prefix + name for prefix in prefixes for name in names}
+    known = {
+        f"network{number}.{name}"
+        for number, architecture in enumerate(card.architectures, start=1)
+        for name in _skeleton(architecture).state_dict()
+        if _is_stored(name)
+    }
     if card.corrective is not None:
         known |= {CORRECTIVE_PREFIX + name for name in _corrective_skeleton(card.corrective).state_dict()}
     extra = sorted(set(found) - known)

@@ -48,15 +48,19 @@ def load_encoder_weights(network: UNet, path: Path) -> None:
 
 
 def load_network_weights(network: UNet, number: int, path: Path) -> None:
-    """Load network `number` (from 0) of a model file; raises WeightsError unless its architecture is the same."""
+    """Load network `number` (from 0) of a model file, or the other one where that alone has the same architecture.
+
+    Raises WeightsError if none has.
+    """
     bundle = load_bundle(path)
-    if bundle.card.architecture != network.config:
+    fitting = [one for one in bundle.networks if one.config == network.config]
+    if not fitting:
         raise WeightsError(
             f"{path} holds another architecture: {_differences(bundle.card.architecture, network.config)}",
             hint="give --encoder and --decoder-channels as that model has them",
         )
-    source = bundle.networks[number % len(bundle.networks)]
-    network.load_state_dict(source.state_dict())
+    own = bundle.networks[number % len(bundle.networks)]
+    network.load_state_dict((own if own in fitting else fitting[0]).state_dict())
 
 
 def _differences(found: UNetConfig, expected: UNetConfig) -> str:

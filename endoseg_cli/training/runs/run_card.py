@@ -19,7 +19,7 @@ def write_card(folder: Path, bundle: Bundle) -> None:
     view = "the endoscope's picture cropped out of the frame" if card.field_of_view == "auto" else "the whole frame"
     corrective = "none" if card.corrective is None else f"looks at {card.corrective.window} frames"
     rows = {
-        "Networks": f"{card.networks}, {card.architecture.encoder}, decoder {card.architecture.decoder_channels}",
+        "Networks": "; ".join(f"{each.encoder}, decoder {each.decoder_channels}" for each in card.architectures),
         "Corrective network": corrective,
         "Input": f"{view}, {width} x {height}, RGB",
         "Presence": f"a region is drawn where its peak probability is {card.presence:g} or more",

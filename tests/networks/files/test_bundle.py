@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from endoseg_cli.errors import EndosegError, MissingInputError, OutputError, UsageError, WeightsError
+from endoseg_cli.inference.predict.predictor import NetworkChoice, Predictor
+from endoseg_cli.networks.architecture.unet import UNetConfig
 from endoseg_cli.networks.files.bundle import Bundle, ModelCard, load_bundle, load_card, save_bundle
 from tests.networks.tiny import TINY, save_to, tiny_bundle, tiny_network
 
@@ -163,10 +166,11 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("3 means and 3 positive deviations", {"mean": [float("nan"), 0, 0]}),
     ("are texts", {"name": None}),
     ("are texts", {"scores": [1]}),
-    ("not iterable", {"architecture": None}),
+    ("not a mapping", {"architecture": None}),
     ("no field 'decoder_channels'", {"architecture": {}}),
     ("--encoder vgg", {"architecture": {"encoder": "vgg", "decoder_channels": [8] * 5}}),
     ("--decoder-channels", {"architecture": {"encoder": "mobilenet_v2", "decoder_channels": [8.0] * 5}}),
+    ("no field 'decoder_channels'", {"second": {"encoder": "resnet18"}}),
     ("unexpected keyword argument 'depth'", {"architecture": {"depth": 4, "decoder_channels": [8] * 5}}),
 ]
 
@@ -246,3 +250,35 @@ def test_scores_that_are_no_number_are_read_as_none(tmp_path: Path) -> None:
 def test_class_names_must_make_two_folders(names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="class names must differ"):
         ModelCard(architecture=replace(TINY, classes=2), networks=1, input_size=(64, 64), class_names=names)
+
+
+def mixed_bundle() -> Bundle:
+    """Return a model of two networks of different architectures."""
+    other = replace(TINY, encoder="efficientnet_lite0", decoder_channels=(8, 8, 4, 4, 4))
+    bundle = tiny_bundle()
+    networks = (bundle.networks[0], tiny_network(other, 1))
+    return Bundle(card=replace(bundle.card, second=other), networks=networks)
+
+
+def test_two_networks_may_be_of_different_architectures(tmp_path: Path) -> None:
+    mixed = mixed_bundle()
+    loaded = load_bundle(save_to(tmp_path, mixed))
+    assert loaded.card == mixed.card and loaded.card.architectures == tuple(one.config for one in loaded.networks)
+    frame = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    numbers: tuple[NetworkChoice, ...] = ("1", "2")
+    each = [Predictor(loaded, device="cpu", precision="fp32", network=one).predict([frame]) for one in numbers]
+    both = Predictor(loaded, device="cpu", precision="fp32").predict([frame])
+    np.testing.assert_allclose(both, sum(each) / 2, atol=1e-6)
+
+
+def test_a_model_of_one_architecture_is_a_file_that_older_versions_read(tmp_path: Path) -> None:
+    with safe_open(save_to(tmp_path, tiny_bundle()), framework="pt") as file:
+        assert "second" not in json.loads(file.metadata()["endoseg"])
+
+
+@pytest.mark.parametrize(
+    ("networks", "second"), [(1, TINY), (2, replace(TINY, classes=3))], ids=["one network", "other classes"]
+)
+def test_a_second_architecture_must_fit(networks: int, second: UNetConfig) -> None:
+    with pytest.raises(UsageError, match="two networks of the same classes"):
+        replace(tiny_bundle(networks=networks).card, second=second)

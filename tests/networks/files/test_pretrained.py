@@ -13,8 +13,9 @@ from endoseg_cli.errors import MissingInputError, WeightsError
 from endoseg_cli.networks.architecture.encoder_names import EncoderName
 from endoseg_cli.networks.architecture.encoders import build_encoder
 from endoseg_cli.networks.architecture.unet import UNet
+from endoseg_cli.networks.files.bundle import Bundle
 from endoseg_cli.networks.files.pretrained import load_encoder_weights, load_network_weights
-from tests.networks.tiny import TINY, tiny_network
+from tests.networks.tiny import TINY, save_to, tiny_bundle, tiny_network
 
 Tensors = dict[str, torch.Tensor]
 
@@ -117,6 +118,19 @@ def test_a_network_starts_from_the_same_network_of_a_model(random_model: Path) -
         load_network_weights(network, number, random_model)
         expected = tiny_network(seed=seed).state_dict()
         assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
+def test_of_two_architectures_both_networks_start_from_the_one_that_fits(tmp_path: Path) -> None:
+    other = replace(TINY, encoder="efficientnet_lite0")
+    bundle = tiny_bundle()
+    networks = (bundle.networks[0], tiny_network(other, 1))
+    path = save_to(tmp_path, Bundle(card=replace(bundle.card, second=other), networks=networks))
+    for number in (0, 1):
+        for source in networks:
+            network = tiny_network(source.config, seed=99)
+            load_network_weights(network, number, path)
+            expected = source.state_dict()
+            assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
 
 
 def test_a_model_of_another_architecture_is_refused_by_what_differs(random_model: Path) -> None:
