@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from endoseg_cli.errors import InputError, OutputError
 from endoseg_cli.pictures.bare import without_metadata
 from endoseg_cli.pictures.images import JPEG_SUFFIXES, write_bytes
+from endoseg_cli.pictures.library_messages import overheard
 
 JPEG_QUALITY = 95
 _LOSSLESS = {
@@ -67,7 +68,8 @@ def _bare(data: bytes, source: Path) -> bytes:
 def _written_anew(data: bytes) -> bytes | None:
     kind = next((kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), ".png")
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with overheard():
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         return None if pixels is None else cv2.imencode(kind, pixels, _LOSSLESS[kind])[1].tobytes()
     except cv2.error:
         return None
@@ -77,7 +79,8 @@ def _same_pixels(one: bytes, other: bytes) -> bool:
     """Whether two files show the same picture, turned the same way."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
-        shown, wanted = (cv2.imdecode(np.frombuffer(data, np.uint8), flags) for data in (one, other))
+        with overheard():
+            shown, wanted = (cv2.imdecode(np.frombuffer(data, np.uint8), flags) for data in (one, other))
     except cv2.error:
         return False
     return (shown is None and wanted is None) or (

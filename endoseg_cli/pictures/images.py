@@ -168,7 +168,8 @@ def _up_to_its_end(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def _count_pages(path: Path) -> int:
     try:
-        return cv2.imcount(str(path))
+        with overheard():
+            return cv2.imcount(str(path))
     except (cv2.error, UnicodeError):
         return 1
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoseg_cli.pictures.bare import jpeg_end
+from endoseg_cli.pictures.library_messages import overheard
 
 _DAMAGE = re.compile(
     "premature end|bad huffman|bad arithmetic|instead of rst|inconsistent progression"
@@ -55,5 +56,6 @@ def runs_out(data: NDArray[np.uint8], pixels: NDArray[np.generic]) -> bool:
     content = data.tobytes()
     end = jpeg_end(content)
     longer = np.frombuffer(content[:end] + _FILLER + content[end:], np.uint8)
-    as_is, filled = (cv2.imdecode(letters, cv2.IMREAD_GRAYSCALE) for letters in (data, longer))
+    with overheard():
+        as_is, filled = (cv2.imdecode(letters, cv2.IMREAD_GRAYSCALE) for letters in (data, longer))
     return as_is is None or filled is None or not np.array_equal(as_is, filled)

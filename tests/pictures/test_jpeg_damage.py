@@ -20,7 +20,8 @@ from endoseg_cli.pictures.library_messages import overheard
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 255, (240, 320, 3), dtype=np.uint8), (0, 0), 1.5)
 NOISE = np.random.default_rng(3).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-HEARS = overheard().__enter__() is not None
+with overheard() as heard:
+    HEARS = heard is not None
 linux = pytest.mark.skipif(not HEARS, reason="what libjpeg says is heard with glibc only")
 
 

@@ -14,6 +14,7 @@ from endoseg_cli.annotations.reading.labels import BACKGROUND_NAMES, PictureLabe
 from endoseg_cli.annotations.shapes.rings import Bitmap, Ring
 from endoseg_cli.annotations.shapes.rle import RunLengths, encode
 from endoseg_cli.errors import InputError
+from endoseg_cli.pictures.library_messages import overheard
 
 STRAY = frozenset({"point", "points"})
 """Kinds of shapes that a slip of the hand leaves beside the others."""
@@ -62,7 +63,8 @@ def _size(content: dict[str, Any], path: Path) -> tuple[int, int]:
             if isinstance(data, str) and data
             else np.fromfile(next(p for p in (picture, path.parent / picture.name) if p.is_file()), np.uint8)
         )
-        pixels = cv2.imdecode(letters, cv2.IMREAD_COLOR)
+        with overheard():
+            pixels = cv2.imdecode(letters, cv2.IMREAD_COLOR)
     except (OSError, ValueError, StopIteration, cv2.error):
         pixels = None
     if pixels is None:
@@ -127,7 +129,8 @@ def _pasted(data: Any, points: Ring, size: tuple[int, int]) -> RunLengths:
 def _decode_png(data: str) -> Bitmap:
     try:
         letters = np.frombuffer(base64.b64decode(data, validate=True), dtype=np.uint8)
-        pixels = cv2.imdecode(letters, cv2.IMREAD_GRAYSCALE) if letters.size else None
+        with overheard():
+            pixels = cv2.imdecode(letters, cv2.IMREAD_GRAYSCALE) if letters.size else None
     except (ValueError, cv2.error):
         pixels = None
     if pixels is None:
