@@ -13,7 +13,8 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
 
     Threads that work on one network each wait for one another once a batch, not at every layer.
     """
-    each = max(torch.get_num_threads() // networks, 1)
+    whole = torch.get_num_threads()
+    each = max(whole // networks, 1)
     ready = threading.Barrier(networks)
 
     def settle(_: int) -> None:
@@ -22,4 +23,5 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
 
     threads = ThreadPoolExecutor(networks, thread_name_prefix="network")
     list(threads.map(settle, range(networks)))
+    torch.set_num_threads(whole)  # what other threads that are yet to start will have
     return threads

@@ -32,6 +32,11 @@ def test_threads_share_out_those_of_torch_and_leave_the_callers_alone() -> None:
         return torch.get_num_threads()
 
     assert list(pool.map(count, range(2))) == [1, 1] and torch.get_num_threads() == 2
+    found: list[int] = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert found == [2], "a program's own threads are not held to a share"
 
 
 @pytest.mark.usefixtures("two_threads")
