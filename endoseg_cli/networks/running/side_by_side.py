@@ -18,6 +18,7 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
     ready = threading.Barrier(networks)
 
     def settle(_: int) -> None:
+        torch.get_num_threads()  # a thread's first use takes the program's number, and would undo what was set before
         torch.set_num_threads(each)
         ready.wait()
 
