@@ -6,6 +6,7 @@ Run as a module it reads one JSON object a line, a `LoopJob` first and then how 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from typing import IO, Any
 
 import torch
 
+import endoseg_cli
+from endoseg_cli import errors
 from endoseg_cli.benchmark.memory import MemoryWatch, Peak
 from endoseg_cli.benchmark.plain_loop import plain_loop
-from endoseg_cli.errors import DeviceError, folded
+from endoseg_cli.errors import DeviceError, EndosegError, explain
 from endoseg_cli.networks.files.bundle import load_bundle
 from endoseg_cli.process import environment_before
 
@@ -52,7 +55,7 @@ class LoopProcess:
     def run(self, frames: int) -> tuple[int, Peak]:
         """Do so many frames; return how many there were, and the memory of that process.
 
-        Raises DeviceError where the process failed or has ended.
+        Raises what went wrong in the process, DeviceError where it has ended.
         """
         answer = self._ask({"frames": frames})
         return answer["frames"], Peak(**answer["peak"])
@@ -76,17 +79,27 @@ class LoopProcess:
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise DeviceError(f"the plain loop failed: {answer['error']}")
+            kind: type[EndosegError] = getattr(errors, answer["kind"])
+            raise kind(f"the plain loop failed: {answer['error']}", hint=answer["hint"])
         return answer
 
 
 @contextmanager
 def loop_process(job: LoopJob) -> Iterator[LoopProcess]:
     """Start a process for the job, and end it with the block."""
-    command = [sys.executable, "-m", __name__]
+    # -P: no module of the folder one happens to be in; a session of its own: Ctrl-C is for this process, which ends it
+    command = [sys.executable, "-P", "-m", __name__]
     environment = environment_before()
+    here = str(Path(endoseg_cli.__file__).parent.parent)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        start_new_session=True,
     ) as process:
         assert process.stdin is not None
         loop = LoopProcess(process)
@@ -108,7 +121,8 @@ def _answer(questions: IO[str], answers: IO[str]) -> None:
     try:
         _serve(questions, answers)
     except Exception as error:  # the other process says it
-        _say(answers, {"error": folded(error)})
+        told = explain(error)
+        _say(answers, {"error": told.message, "hint": told.hint, "kind": type(told).__name__})
 
 
 def _serve(questions: IO[str], answers: IO[str]) -> None:

@@ -181,11 +181,13 @@ def segment_video(
         raise
     writing = _Writing(products, reader, config, on_progress, began)
     predicting = Predicting(predictor, refiner)
+    # on a GPU both would ask for its memory at the same time, and Metal takes no two threads
+    beside = refiner.mode != "off" and predictor.device.type == "cpu"
     stages = Stages(
         _numbered(reader, config.every),
-        predicting if refiner.mode == "off" else predicting.predict,
+        predicting.predict if beside else predicting,
         writing,
-        refine=None if refiner.mode == "off" else predicting.refine,
+        refine=predicting.refine if beside else None,
         batch_size=predictor.batch_size,
         item_bytes=_frame_bytes(reader.info, targets),
         flush=predicting.finish,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from endoseg_cli.benchmark.loop_process import LoopJob, LoopProcess, loop_process
-from endoseg_cli.errors import DeviceError
+from endoseg_cli.errors import DeviceError, MissingInputError
 from endoseg_cli.networks.files.bundle import save_bundle
 from tests.inference.brightness import decode
 from tests.networks.tiny import calibrated_bundle
@@ -67,7 +67,18 @@ def test_a_process_that_ended_is_told(loop: LoopProcess) -> None:
 
 def test_what_fails_in_it_is_told(job: LoopJob) -> None:
     with (
-        pytest.raises(DeviceError, match=r"the plain loop failed: .*nowhere\.safetensors"),
+        pytest.raises(MissingInputError, match=r"the plain loop failed: .*nowhere\.safetensors") as raised,
         loop_process(replace(job, model="nowhere.safetensors")),
     ):
         pass
+    assert raised.value.hint
+
+
+def test_modules_of_the_folder_one_is_in_are_not_its_own(
+    job: LoopJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "csv.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    with loop_process(job) as process:
+        assert process.run(2)[0] == 2
+        assert os.getsid(process._process.pid) != os.getsid(0), "Ctrl-C in the terminal is not for it"

@@ -47,7 +47,7 @@ def benchmark_inference(footage: FootageOptions, model: SegmentModelOptions) -> 
     config = segment_config(model, FrameOptions(), overwrite=True)
 
     def load(runtime: RuntimeName, precision: Precision) -> Predictor:
-        return model.load(path, precision=precision, batch_size=predictor.batch_size, runtime=runtime)
+        return model.load(path, precision=precision, batch_size=together, runtime=runtime)
 
     with (
         torch_threads(footage.threads),

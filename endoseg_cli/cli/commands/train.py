@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from endoseg_cli.cli.commands.phantom import parse_size
-from endoseg_cli.cli.console.say import print_path
+from endoseg_cli.cli.console.say import print_path, say
 from endoseg_cli.cli.options.groups import grouped
 from endoseg_cli.cli.options.training import (
     DataOptions,
@@ -135,6 +135,9 @@ def _of_the_model(given: dict[str, Any]) -> dict[str, Any]:
     from endoseg_cli.networks.files.models import resolve_weights
 
     card = load_card(resolve_weights(given["weights"]))
+    if card.second is not None:
+        others = "the first network's; --encoder and --decoder-channels choose the second's"
+        say(f"note: {card.name} holds two architectures, both networks start from one: {others}")
     return {
         "encoder": card.architecture.encoder,
         "decoder_channels": card.architecture.decoder_channels,

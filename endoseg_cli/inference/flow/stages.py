@@ -87,8 +87,8 @@ class Stages(Generic[Item, Result]):
         try:
             self._predict_all()
             # join() alone would keep Ctrl-C waiting until the last frame is encoded
-            while any(thread.is_alive() for thread in threads):
-                threads[1].join(_POLL_SECONDS)
+            while alive := [thread for thread in threads if thread.is_alive()]:
+                alive[0].join(_POLL_SECONDS)
         except BaseException as error:
             self._errors.append(error)
         finally:

@@ -49,8 +49,9 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate mem
 Probability = NDArray[np.float32]
 FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
-BATCH_SIDE_BY_SIDE = 2
-"""Frames together where each network has its own thread: as fast as more, whose memory each thread would keep."""
+BATCH_OF_TWO_NETWORKS = 2
+"""Frames together on a CPU, where each network has its own thread: as fast as more, whose memory each would keep. Not
+fewer or more by the number of threads, so that masks do not change with it."""
 LARGEST_BATCH = 4096
 """More frames together are a mistake that would exhaust the memory."""
 
@@ -80,12 +81,13 @@ class Predictor:
         self.network: NetworkChoice = "1" if network == "both" and len(bundle.networks) == 1 else network
         check_presence(self.presence)
         self.device = resolve_device(device)
-        self._usual_batch = default_batch_size(self.device)
+        self.runtime: RuntimeName = choose_runtime(runtime, self.device)
+        """What runs the networks; the corrective network always runs in torch."""
+        in_pairs = self.runtime == "torch" and self.device.type == "cpu" and len(_choose(bundle, network)) > 1
+        self._usual_batch = BATCH_OF_TWO_NETWORKS if in_pairs else default_batch_size(self.device)
         self.batch_size = self._usual_batch if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:
             raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
-        self.runtime: RuntimeName = choose_runtime(runtime, self.device)
-        """What runs the networks; the corrective network always runs in torch."""
         self.precision = resolve_precision(precision, self.device)
         self.corrective_precision = self.precision
         corrective = bundle.corrective
@@ -96,11 +98,9 @@ class Predictor:
         ]
         self._run_networks: Logits = self._one_after_the_other
         self._threads: ThreadPoolExecutor | None = None
-        if self.runtime == "torch" and self.device.type == "cpu" and torch.get_num_threads() >= len(networks) > 1:
+        if in_pairs and torch.get_num_threads() >= len(networks):
             self._threads = threads_for(len(networks))
             self._run_networks = self._side_by_side
-            self._usual_batch = BATCH_SIDE_BY_SIDE
-            self.batch_size = self._usual_batch if batch_size is None else batch_size
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
         if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from endoseg_cli import __version__
 from endoseg_cli.errors import MissingInputError, OutputError, UsageError, WeightsError, folded
 from endoseg_cli.networks.architecture.corrective import MOST_SIDE, CorrectiveConfig, CorrectiveNetwork
-from endoseg_cli.networks.architecture.encoders import IMAGENET
+from endoseg_cli.networks.architecture.encoders import IMAGENET, normalisation
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.part_file import whole_file
 
@@ -65,7 +65,6 @@ class ModelCard:
     """Architecture of the corrective network, where the file holds one."""
     field_of_view: FieldOfViewMode = "off"
     """Whether the networks learned from, and take, the endoscope's picture cropped out of the frame."""
-
     second: UNetConfig | None = None
     """The architecture of the second network, where it is another one."""
     presence: float = 0.0
@@ -79,6 +78,10 @@ class ModelCard:
     def __post_init__(self) -> None:
         if self.second is not None and (self.networks != 2 or self.second.classes != self.architecture.classes):
             raise UsageError("a second architecture needs two networks of the same classes")
+        if self.second is not None and normalisation(self.second.encoder) != normalisation(self.architecture.encoder):
+            raise UsageError(
+                f"{self.architecture.encoder} and {self.second.encoder} take pictures normalised in different ways"
+            )
         if isinstance(self.presence, bool) or not isinstance(self.presence, int | float) or not 0 <= self.presence < 1:
             raise UsageError(f"presence must be at least 0 and below 1, found {self.presence}")
         if self.field_of_view not in get_args(FieldOfViewMode):

@@ -129,7 +129,10 @@ def require_onnx() -> None:
 
 
 def _card_text(card: ModelCard) -> str:
-    return json.dumps({"format_version": FORMAT_VERSION, **asdict(card)})
+    facts = {"format_version": FORMAT_VERSION, **asdict(card)}
+    if card.second is None:
+        del facts["second"]
+    return json.dumps(facts)
 
 
 def _example(model: Deployable) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from endoseg_cli.data.views.datasets import TrainingBatch
-from endoseg_cli.errors import DeviceError, TrainingError, UsageError
+from endoseg_cli.errors import DeviceError, EndosegError, TrainingError, UsageError
 from endoseg_cli.training.settings.config import TrainConfig
 
 
@@ -59,10 +59,15 @@ def readers_deaths_named() -> Iterator[None]:
 def _tells_of_death(error: BaseException) -> bool:
     """Return whether the error is torch's word on a dead reader, or what broke a transport between processes."""
     text = str(error)
-    if text.startswith("Caught "):
+    if isinstance(error, EndosegError) or text.startswith("Caught "):
         return False  # a living reader's own error, raised again here
     if isinstance(error, RuntimeError):
         return "DataLoader worker" in text
+    if (
+        not isinstance(error, EOFError | ConnectionError | FileNotFoundError)
+        and getattr(error, "errno", None) is not None
+    ):
+        return False  # no memory, no room for another process or open file: another cause, said by the error
     modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
     return any(module.startswith(("multiprocessing.", "torch.multiprocessing.")) for module in modules)
 

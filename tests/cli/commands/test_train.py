@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,17 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from endoseg_cli.cli.commands.train import train
+from endoseg_cli.cli.commands.train import _of_the_model, train
 from endoseg_cli.data.sets.sources import SourcesConfig
 from endoseg_cli.data.sets.split import read_split
 from endoseg_cli.errors import EndosegError, InputError, OutputError, UsageError, WeightsError
 from endoseg_cli.locks import lock
-from endoseg_cli.networks.files.bundle import load_bundle
+from endoseg_cli.networks.files.bundle import Bundle, load_bundle, save_bundle
 from endoseg_cli.training.engine.checkpoint import load_checkpoint
 from endoseg_cli.training.methods.table import METHODS
 from endoseg_cli.training.runs.log import read_metrics
 from endoseg_cli.training.settings.config import TrainConfig
+from tests.networks.tiny import TINY, tiny_bundle, tiny_network
 from tests.training.small import save_frames
 
 app = typer.Typer()
@@ -379,3 +381,14 @@ def test_a_corrective_network_that_does_harm_is_left_out_and_kept_beside(
     assert beside.exists() == (gain < 0)
     if gain < 0:
         assert load_bundle(beside).corrective is not None
+
+
+def test_of_a_model_of_two_architectures_it_is_said_which_both_networks_start_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, other = tiny_bundle(), replace(TINY, encoder="resnet18")
+    path = tmp_path / "mixed.safetensors"
+    networks = (bundle.networks[0], tiny_network(other))
+    save_bundle(Bundle(card=replace(bundle.card, second=other), networks=networks), path)
+    assert _of_the_model({"weights": str(path)})["encoder"] == TINY.encoder
+    assert "note: tiny holds two architectures, both networks start from one" in capsys.readouterr().err

@@ -254,7 +254,7 @@ def test_class_names_must_make_two_folders(names: tuple[str, ...]) -> None:
 
 def mixed_bundle() -> Bundle:
     """Return a model of two networks of different architectures."""
-    other = replace(TINY, encoder="efficientnet_lite0", decoder_channels=(8, 8, 4, 4, 4))
+    other = replace(TINY, encoder="resnet18", decoder_channels=(8, 8, 4, 4, 4))
     bundle = tiny_bundle()
     networks = (bundle.networks[0], tiny_network(other, 1))
     return Bundle(card=replace(bundle.card, second=other), networks=networks)
@@ -274,6 +274,11 @@ def test_two_networks_may_be_of_different_architectures(tmp_path: Path) -> None:
 def test_a_model_of_one_architecture_is_a_file_that_older_versions_read(tmp_path: Path) -> None:
     with safe_open(save_to(tmp_path, tiny_bundle()), framework="pt") as file:
         assert "second" not in json.loads(file.metadata()["endoseg"])
+
+
+def test_networks_that_take_pictures_normalised_in_different_ways_are_refused() -> None:
+    with pytest.raises(UsageError, match="mobilenet_v2 and efficientnet_lite0 take pictures normalised in different"):
+        replace(tiny_bundle().card, second=replace(TINY, encoder="efficientnet_lite0"))
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_network_starts_from_the_same_network_of_a_model(random_model: Path) -
 
 
 def test_of_two_architectures_both_networks_start_from_the_one_that_fits(tmp_path: Path) -> None:
-    other = replace(TINY, encoder="efficientnet_lite0")
+    other = replace(TINY, encoder="resnet18")
     bundle = tiny_bundle()
     networks = (bundle.networks[0], tiny_network(other, 1))
     path = save_to(tmp_path, Bundle(card=replace(bundle.card, second=other), networks=networks))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from endoseg_cli.inference.predict.predictor import BATCH_SIDE_BY_SIDE, Predictor
+from endoseg_cli.inference.predict.predictor import BATCH_OF_TWO_NETWORKS, Predictor
 from endoseg_cli.networks.running.side_by_side import threads_for
 from tests.networks.tiny import calibrated_bundle
 
@@ -40,15 +40,32 @@ def test_threads_share_out_those_of_torch_and_leave_the_callers_alone() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_no_thread_is_left_over() -> None:
+    torch.set_num_threads(3)
+    pool, meet = threads_for(2), threading.Barrier(2)
+
+    def count(_: int) -> int:
+        meet.wait(10)
+        return torch.get_num_threads()
+
+    assert sorted(pool.map(count, range(2))) == [1, 2]
+
+
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_predictions_are_those_of_one_thread(precision: str) -> None:
     bundle = calibrated_bundle()
     frames = list(np.random.default_rng(0).integers(0, 256, (5, *bundle.card.input_size, 3), dtype=np.uint8))
     both = Predictor(bundle, device="cpu", precision=precision)  # type: ignore[arg-type]
     torch.set_num_threads(1)
-    alone = Predictor(bundle, device="cpu", precision=precision, batch_size=both.batch_size)  # type: ignore[arg-type]
+    alone = Predictor(bundle, device="cpu", precision=precision)  # type: ignore[arg-type]
     assert both._threads is not None and alone._threads is None
-    assert both.batch_size == BATCH_SIDE_BY_SIDE < Predictor(bundle, device="cpu", network="1").batch_size
+    assert (
+        both.batch_size
+        == alone.batch_size
+        == BATCH_OF_TWO_NETWORKS
+        < Predictor(bundle, device="cpu", network="1").batch_size
+    )
     for one, other in zip(both.predict_with_uncertainty(frames), alone.predict_with_uncertainty(frames), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6 if precision == "fp32" else 2e-2)
         assert one.std() > 0.01

@@ -28,6 +28,16 @@ def test_a_handed_over_file_whose_owner_is_gone_is_named() -> None:
         Client(address)
 
 
+def test_no_room_for_another_process_or_open_file_stays_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("multiprocessing.connection.socket.socketpair", refuse)
+    with pytest.raises(OSError, match="Too many open files") as raised, readers_deaths_named():
+        multiprocessing.Pipe()
+    assert any(entry.name == "Pipe" for entry in raised.traceback)
+
+
 @pytest.mark.parametrize(
     "error",
     [
