@@ -35,7 +35,7 @@ from endoseg_cli.networks.running.device import (
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
-from endoseg_cli.networks.running.presence import check_presence, demand_presence
+from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
 from endoseg_cli.networks.running.side_by_side import threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
@@ -223,16 +223,29 @@ class Predictor:
         # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
         images = self._normalise(images).contiguous(memory_format=torch.channels_last)
-        if self.runtime != "torch":
-            return self._over_flips(images)
-        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
-            return self._over_flips(images)
+        autocast = self.runtime == "torch" and self.precision != torch.float32
+        with torch.autocast(self.device.type, dtype=self.precision, enabled=autocast):
+            logits = self._over_flips(images, self._run_networks)
+        return self._exact_where_close(logits, images) if self.precision != torch.float32 else logits
 
-    def _over_flips(self, images: Tensor) -> list[Tensor]:
+    def _exact_where_close(self, logits: list[Tensor], images: Tensor) -> list[Tensor]:
+        """Return logits in which frames that half precision may draw or not by its rounding are computed in fp32."""
+        probability = torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0).cpu().numpy()
+        close = [index for index, maps in enumerate(probability) if is_close(maps, self.presence)]
+        if not close:
+            return logits
+        run = self._one_after_the_other if self._threads is None else self._side_by_side
+        exact = self._over_flips(images[close].contiguous(memory_format=torch.channels_last), run)
+        whole = [each.float() for each in logits]
+        for one, better in zip(whole, exact, strict=True):
+            one[close] = better.float()
+        return whole
+
+    def _over_flips(self, images: Tensor, run: Logits) -> list[Tensor]:
         """Return each network's logits, or those of its mean probability over mirror images."""
         if len(self._flips) == 1:
-            return self._run_networks(images)
-        turned = [self._run_networks(images.flip(axes)) for axes in self._flips]
+            return run(images)
+        turned = [run(images.flip(axes)) for axes in self._flips]
         each = [
             torch.stack([torch.sigmoid(one.float()).flip(axes) for one, axes in zip(ones, self._flips, strict=True)])
             for ones in zip(*turned, strict=True)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from endoseg_cli.errors import UsageError
 
 Probability = NDArray[np.float32]
+DOUBT = 0.01
+"""How near to the presence a peak counts as close. Half precision moves peaks there by 0.02 at most, mostly by less."""
 SURE_ENOUGH = 0.5
 """Where a lesion is more likely than not."""
 
@@ -17,6 +19,21 @@ def check_presence(presence: float) -> None:
     """Raise UsageError for what is no presence."""
     if not 0 <= presence < 1:
         raise UsageError(f"--presence must be at least 0 and below 1, found {presence:g}")
+
+
+def is_close(probability: Probability, presence: float) -> bool:
+    """Return whether a region of (C, h, w) peaks so near to `presence` that half precision may decide on it wrongly."""
+    if presence <= SURE_ENOUGH:
+        return False
+    for plane in probability:
+        if plane.max() < presence - DOUBT:
+            continue
+        count, labels = cv2.connectedComponents((plane > SURE_ENOUGH).astype(np.uint8), connectivity=8)
+        peaks = np.zeros(count, np.float32)
+        np.maximum.at(peaks, labels[labels > 0], plane[labels > 0])
+        if (np.abs(peaks - presence) < DOUBT).any():
+            return True
+    return False
 
 
 def demand_presence(probability: Probability, presence: float) -> Probability:
