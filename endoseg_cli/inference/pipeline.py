@@ -26,6 +26,9 @@ from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame, VideoReader
 from endoseg_cli.video.reading.sequence import SequenceReader
 
+MOST_BYTES_BESIDE = 6 << 20
+"""Frames that hold more, as those of 4K do, are refined between predictions: beside them, more would be in memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentConfig:
@@ -183,13 +186,15 @@ def segment_video(
     predicting = Predicting(predictor, refiner)
     # on a GPU both would ask for its memory at the same time, and Metal takes no two threads
     beside = refiner.mode != "off" and predictor.device.type == "cpu"
+    item_bytes = _frame_bytes(reader.info, targets)
+    beside = beside and item_bytes <= MOST_BYTES_BESIDE
     stages = Stages(
         _numbered(reader, config.every),
         predicting.predict if beside else predicting,
         writing,
         refine=predicting.refine if beside else None,
         batch_size=predictor.batch_size,
-        item_bytes=_frame_bytes(reader.info, targets),
+        item_bytes=item_bytes,
         flush=predicting.finish,
         reading=reader,
     )

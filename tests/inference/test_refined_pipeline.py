@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
+from endoseg_cli.inference.flow.predicting import Passed, Predicted, Predicting
 from endoseg_cli.inference.pipeline import Outcome, SegmentConfig, segment_video
 from endoseg_cli.inference.predict.corrector import Corrector
 from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability
@@ -124,3 +126,20 @@ def test_an_untrained_corrective_network_changes_no_mask(render: Render) -> None
         assert outcome.refine_counts.refined_frames == (6 if choice == "all" else 0)
         masks.append(np.stack(decode(clip.parent / f"{choice}.mkv")[0]))
     assert np.array_equal(masks[0], masks[1]) and masks[0].any()
+
+
+@pytest.mark.parametrize(("most", "names"), [(1 << 30, {"endoseg-refine"}), (-1, {"MainThread"})])
+def test_large_frames_are_refined_between_predictions(
+    most: int, names: set[str], clip: Path, averaging: MeanNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+    refine = Predicting.refine
+
+    def watched(self: Predicting, batch: Sequence[Predicted]) -> list[Passed]:
+        seen.add(threading.current_thread().name)
+        return refine(self, batch)
+
+    monkeypatch.setattr(Predicting, "refine", watched)
+    monkeypatch.setattr("endoseg_cli.inference.pipeline.MOST_BYTES_BESIDE", most)
+    run(clip, RefineConfig(choice="all"))
+    assert seen == names and averaging is not None
