@@ -22,6 +22,7 @@ from endoseg_cli import errors
 from endoseg_cli.benchmark.memory import MemoryWatch, Peak
 from endoseg_cli.benchmark.plain_loop import plain_loop
 from endoseg_cli.errors import DeviceError, EndosegError, explain
+from endoseg_cli.inference.predict.predictor import NetworkChoice, choose_networks
 from endoseg_cli.networks.files.bundle import load_bundle
 from endoseg_cli.process import environment_before
 
@@ -32,7 +33,7 @@ class LoopJob:
 
     model: str
     """File of the model."""
-    network: str
+    network: NetworkChoice
     """1, 2 or both."""
     video: str
     """File of the video."""
@@ -129,8 +130,7 @@ def _serve(questions: IO[str], answers: IO[str]) -> None:
     job = LoopJob(**json.loads(questions.readline()))
     bundle, device = load_bundle(Path(job.model)), torch.device(job.device)
     torch.set_num_threads(job.threads)
-    chosen = bundle.networks if job.network == "both" else (bundle.networks[int(job.network) - 1],)
-    networks = [network.to(device) for network in chosen]
+    networks = [network.to(device) for network in choose_networks(bundle, job.network)]
     _say(answers, {})
     for line in questions:
         watch = MemoryWatch(device)

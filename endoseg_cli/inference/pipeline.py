@@ -184,10 +184,9 @@ def segment_video(
         raise
     writing = _Writing(products, reader, config, on_progress, began)
     predicting = Predicting(predictor, refiner)
-    # on a GPU both would ask for its memory at the same time, and Metal takes no two threads
-    beside = refiner.mode != "off" and predictor.device.type == "cpu"
     item_bytes = _frame_bytes(reader.info, targets)
-    beside = beside and item_bytes <= MOST_BYTES_BESIDE
+    # on a GPU both would ask for its memory at the same time, and Metal takes no two threads
+    beside = refiner.mode != "off" and predictor.device.type == "cpu" and item_bytes <= MOST_BYTES_BESIDE
     stages = Stages(
         _numbered(reader, config.every),
         predicting.predict if beside else predicting,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,15 +33,13 @@ def info(
 
     Example: endoseg info runs/first/model.safetensors
     """
-    from endoseg_cli.networks.files.bundle import load_bundle
+    from endoseg_cli.networks.files.bundle import card_facts, load_bundle
     from endoseg_cli.networks.files.models import resolve_weights
 
     path = resolve_weights(weights)
     bundle = load_bundle(path)
     parameters = sum(parameter.numel() for network in bundle.networks for parameter in network.parameters())
-    facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **asdict(bundle.card)}
-    if facts["second"] is None:
-        del facts["second"]
+    facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **card_facts(bundle.card)}
     if device:
         facts = _device_facts()
     if as_json:

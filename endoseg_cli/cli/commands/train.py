@@ -136,8 +136,10 @@ def _of_the_model(given: dict[str, Any]) -> dict[str, Any]:
 
     card = load_card(resolve_weights(given["weights"]))
     if card.second is not None:
-        others = "the first network's; --encoder and --decoder-channels choose the second's"
-        say(f"note: {card.name} holds two architectures, both networks start from one: {others}")
+        say(
+            f"note: {card.name} holds two architectures, both networks start from one: the first network's;"
+            " --encoder and --decoder-channels choose the second's"
+        )
     return {
         "encoder": card.architecture.encoder,
         "decoder_channels": card.architecture.decoder_channels,

@@ -103,9 +103,7 @@ class Stages(Generic[Item, Result]):
         with self._reading:
             source = iter(self._source)
             while not self._stop.is_set():
-                began = time.perf_counter()
-                item = next(source, _END)
-                self.seconds.read += time.perf_counter() - began
+                item = self._timed("read", lambda: next(source, _END))
                 if not self._put(self._items, item) or isinstance(item, _End):
                     return
 
@@ -141,7 +139,7 @@ class Stages(Generic[Item, Result]):
             self._put_all(self._timed(stage, self._flush))
         self._put(self._results, _END)
 
-    def _timed(self, stage: str, work: Callable[[], Sequence[Passed]]) -> Sequence[Passed]:
+    def _timed(self, stage: str, work: Callable[[], Passed]) -> Passed:
         began = time.perf_counter()
         results = work()
         setattr(self.seconds, stage, getattr(self.seconds, stage) + time.perf_counter() - began)
@@ -153,9 +151,7 @@ class Stages(Generic[Item, Result]):
 
     def _write_all(self) -> None:
         while not isinstance(result := self._get(self._results), _End):
-            began = time.perf_counter()
-            self._write(result)
-            self.seconds.write += time.perf_counter() - began
+            self._timed("write", partial(self._write, result))
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Hand a thread's error to the calling thread and stop the others."""

@@ -35,7 +35,7 @@ from endoseg_cli.networks.running.device import (
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
-from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
+from endoseg_cli.networks.running.presence import SURE_ENOUGH, check_presence, demand_presence, is_close
 from endoseg_cli.networks.running.side_by_side import threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
@@ -83,7 +83,8 @@ class Predictor:
         self.device = resolve_device(device)
         self.runtime: RuntimeName = choose_runtime(runtime, self.device)
         """What runs the networks; the corrective network always runs in torch."""
-        in_pairs = self.runtime == "torch" and self.device.type == "cpu" and len(_choose(bundle, network)) > 1
+        chosen = choose_networks(bundle, network)
+        in_pairs = self.runtime == "torch" and self.device.type == "cpu" and len(chosen) > 1
         self._usual_batch = BATCH_OF_TWO_NETWORKS if in_pairs else default_batch_size(self.device)
         self.batch_size = self._usual_batch if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:
@@ -93,8 +94,8 @@ class Predictor:
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
         networks = self._networks = [
-            fuse_for_prediction(chosen).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for chosen in _choose(bundle, network)
+            fuse_for_prediction(one).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for one in chosen
         ]
         self._run_networks: Logits = self._one_after_the_other
         self._threads: ThreadPoolExecutor | None = None
@@ -226,7 +227,9 @@ class Predictor:
         autocast = self.runtime == "torch" and self.precision != torch.float32
         with torch.autocast(self.device.type, dtype=self.precision, enabled=autocast):
             logits = self._over_flips(images, self._run_networks)
-        return self._exact_where_close(logits, images) if self.precision != torch.float32 else logits
+        if self.precision == torch.float32 or self.presence <= SURE_ENOUGH:
+            return logits
+        return self._exact_where_close(logits, images)
 
     def _exact_where_close(self, logits: list[Tensor], images: Tensor) -> list[Tensor]:
         """Return logits in which frames that half precision may draw or not by its rounding are computed in fp32."""
@@ -300,7 +303,8 @@ def paste_probability(probability: Probability, size: tuple[int, int], box: Fiel
     return frame
 
 
-def _choose(bundle: Bundle, network: NetworkChoice) -> tuple[UNet, ...]:
+def choose_networks(bundle: Bundle, network: NetworkChoice) -> tuple[UNet, ...]:
+    """Return the networks that a choice names; raises UsageError for one that the model lacks."""
     if network == "both":
         return bundle.networks
     number = int(network)

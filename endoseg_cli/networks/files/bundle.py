@@ -268,10 +268,16 @@ def _architecture(values: Mapping[str, Any]) -> UNetConfig:
     return UNetConfig(**{**values, "decoder_channels": tuple(values["decoder_channels"])})
 
 
-def _card_to_dict(card: ModelCard) -> dict[str, Any]:
+def card_facts(card: ModelCard) -> dict[str, Any]:
+    """Return a card's fields as plain values; `second` only where there is one, as few models have."""
     values = asdict(card)
     if card.second is None:
         del values["second"]
+    return values
+
+
+def _card_to_dict(card: ModelCard) -> dict[str, Any]:
+    values = card_facts(card)
     if card.corrective is None:
         del values["corrective"]  # a model without it is a file that older versions of endoseg read too
     if card.field_of_view == "off":

@@ -7,7 +7,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from endoseg_cli.errors import UsageError
-from endoseg_cli.networks.files.bundle import FORMAT_VERSION, METADATA_KEY, ModelCard
+from endoseg_cli.networks.files.bundle import FORMAT_VERSION, METADATA_KEY, ModelCard, card_facts
 from endoseg_cli.networks.files.deployable import INPUT_NAME, OUTPUT_NAME, Deployable
 
 CARD_FILE = "endoseg.json"
@@ -129,10 +128,7 @@ def require_onnx() -> None:
 
 
 def _card_text(card: ModelCard) -> str:
-    facts = {"format_version": FORMAT_VERSION, **asdict(card)}
-    if card.second is None:
-        del facts["second"]
-    return json.dumps(facts)
+    return json.dumps({"format_version": FORMAT_VERSION, **card_facts(card)})
 
 
 def _example(model: Deployable) -> Tensor:

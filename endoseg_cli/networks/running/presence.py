@@ -28,9 +28,7 @@ def is_close(probability: Probability, presence: float) -> bool:
     for plane in probability:
         if plane.max() < presence - DOUBT:
             continue
-        count, labels = cv2.connectedComponents((plane > SURE_ENOUGH).astype(np.uint8), connectivity=8)
-        peaks = np.zeros(count, np.float32)
-        np.maximum.at(peaks, labels[labels > 0], plane[labels > 0])
+        _, peaks = _regions(plane)
         if (np.abs(peaks - presence) < DOUBT).any():
             return True
     return False
@@ -46,13 +44,19 @@ def demand_presence(probability: Probability, presence: float) -> Probability:
         return probability
     demanding = probability.copy()
     for plane in demanding.reshape(-1, *demanding.shape[2:]):
-        above = (plane > SURE_ENOUGH).astype(np.uint8)
-        if not above.any():
+        if plane.max() <= SURE_ENOUGH:
             continue
-        count, labels = cv2.connectedComponents(above, connectivity=8)
-        for label in range(1, count):
-            region = labels == label
-            peak = plane[region].max()
-            if peak < presence:
-                plane[region] *= SURE_ENOUGH / peak
+        labels, peaks = _regions(plane)
+        for label in np.flatnonzero(peaks < presence)[1:]:  # the first is the ground
+            plane[labels == label] *= SURE_ENOUGH / peaks[label]
     return demanding
+
+
+def _regions(plane: Probability) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the number of each pixel's region of (h, w), 0 for the ground, and each region's peak, 0 for that."""
+    count, found = cv2.connectedComponents((plane > SURE_ENOUGH).astype(np.uint8), connectivity=8)
+    labels = np.asarray(found, np.int32)
+    inside = labels > 0
+    peaks = np.zeros(count, np.float32)
+    np.maximum.at(peaks, labels[inside], plane[inside])
+    return labels, peaks
