@@ -3,11 +3,12 @@
     python compare_methods.py --split split.json --root polypgen --encoder-weights mobilenet_v2.safetensors --out runs
 
 `split.json` has the layout that README.md shows. Every eighth of its labelled frames, in order of their names, keeps
-its mask; the others are scored ("same hospitals"), and so is its val list ("another hospital"). Each row and seed
-is trained and scored by the commands themselves and leaves OUT/results/ROW-SEED.json. What has its result already is
-not trained again and what was stopped goes on, so the comparison can be run over several sittings, or by several calls
-at once with other --rows. `--ledger FILE` keeps all results in one file, to go on from on another machine. `--table`
-trains nothing and prints what is there.
+its mask; the others are scored ("same hospitals"), and so is its val list ("another hospital"). With `--scored FILE`
+the val list of that split file is scored in place of the others and trained with by nobody, and labelled frames that
+lose their masks are learned from without. Each row and seed is trained and scored by the commands themselves and
+leaves OUT/results/ROW-SEED.json. What has its result already is not trained again and what was stopped goes on, so the
+comparison can be run over several sittings, or by several calls at once with other --rows. `--ledger FILE` keeps all
+results in one file, to go on from on another machine. `--table` trains nothing and prints what is there.
 
 The intervals are of a paired bootstrap: frames and seeds are drawn anew, the same for both rows of a difference.
 """
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord
 from endoseg_cli.data.sets.split import Split, read_split, write_split
 from endoseg_cli.part_file import write_whole
 
@@ -68,7 +70,9 @@ def main() -> None:
     if options.ledger is not None and options.ledger.is_file():
         unpack(options.ledger, out)
     if not options.table:
-        splits = write_splits(read_split(options.split, options.root, outside=True), out, options.every)
+        split = read_split(options.split, options.root, outside=True)
+        scored = None if options.scored is None else read_split(options.scored, options.root, outside=True).val
+        splits = write_splits(split, out, options.every, scored)
         for seed in options.seeds:
             for row in options.rows:
                 complete(row, seed, splits, out, [*options.more, "--encoder-weights", options.encoder_weights])
@@ -87,6 +91,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--every", type=int, default=8, help="one mask of so many is kept")
+    parser.add_argument("--scored", type=Path, help="split file whose val list is scored as of the same hospitals")
     parser.add_argument("--against", nargs="+", choices=ROWS, default=["supervised", "cps"])
     parser.add_argument("--ledger", type=Path, help="one file that keeps all results; what it holds is done")
     parser.add_argument("--table", action="store_true", help="only print what is there")
@@ -94,13 +99,20 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_splits(split: Split, out: Path, every: int) -> dict[str, Path]:
+def write_splits(split: Split, out: Path, every: int, scored: Sequence[LabeledRecord] | None = None) -> dict[str, Path]:
     """Write one split file to train with, and one for each scored set, whose val list it is."""
     named = sorted(split.labeled, key=lambda record: record.image.name)
     kept = tuple(named[::every])
     rest = tuple(record for record in named if record not in kept)
+    unlabeled = tuple(split.unlabeled)
+    if scored is not None:
+        held = {record.image for record in scored}
+        kept = tuple(record for record in kept if record.image not in held)
+        unmasked = (UnlabeledRecord(image=one.image, group=one.group, name=one.name) for one in rest)
+        unlabeled = tuple(record for record in (*unlabeled, *unmasked) if record.image not in held)
+        rest = tuple(scored)
     paths = {name: out / f"{name}.json" for name in ("train", *SETS)}
-    write_split(paths["train"], Split(labeled=kept, unlabeled=split.unlabeled, val=split.val))
+    write_split(paths["train"], Split(labeled=kept, unlabeled=unlabeled, val=split.val))
     write_split(paths["same"], Split(labeled=(), unlabeled=(), val=rest))
     write_split(paths["other"], Split(labeled=(), unlabeled=(), val=split.val))
     return paths

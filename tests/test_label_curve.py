@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
+
+from endoseg_cli.data.sets.split import read_split
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -62,3 +65,27 @@ def test_a_ledger_holds_all_results_for_another_machine(tmp_path: Path) -> None:
     assert table == _run(EXAMPLES / "compare_methods.py", "--split", "none", "--table", "--out", here)
     assert "| endo-semis | 1 | +30.0 (+30.0 to +30.0) | +20.0" in table
     assert (there / "results" / compare["file_name"]("endo-semis", 0)).is_file()
+
+
+def test_frames_kept_for_scoring_are_in_no_list_to_train_with(tmp_path: Path) -> None:
+    compare = runpy.run_path(str(EXAMPLES / "compare_methods.py"))
+    names = {"labeled": 4, "unlabeled": 3, "val": 1}
+    lists: dict[str, list[dict[str, str]]] = {}
+    for kind, number in names.items():
+        for index in range(number):
+            for folder in ("images", "masks"):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                cv2.imwrite(str(tmp_path / folder / f"{kind}{index}.png"), np.zeros((8, 8), np.uint8))
+        entries = [{"image": f"images/{kind}{k}.png", "mask": f"masks/{kind}{k}.png"} for k in range(number)]
+        lists[kind] = [{"image": one["image"]} for one in entries] if kind == "unlabeled" else entries
+    val = lists.pop("val")
+    (tmp_path / "split.json").write_text(json.dumps({"train": lists, "val": val}))
+    everything = read_split(tmp_path / "split.json")
+    held = (everything.labeled[2], *everything.val)  # not among those that keep their masks
+    (tmp_path / "out").mkdir()
+    compare["write_splits"](everything, tmp_path / "out", 4, held)
+    train, same = (read_split(tmp_path / "out" / f"{name}.json", outside=True) for name in ("train", "same"))
+    assert [record.name for record in train.labeled] == [everything.labeled[0].name]
+    assert len(train.unlabeled) == 3 + 2  # those that lost their masks, less the one kept for scoring
+    assert {record.image for record in same.val} == {record.image for record in held}
+    assert not {record.image for record in held} & {record.image for record in (*train.labeled, *train.unlabeled)}
