@@ -85,7 +85,8 @@ def test_frames_kept_for_scoring_are_in_no_list_to_train_with(tmp_path: Path) ->
     (tmp_path / "out").mkdir()
     compare["write_splits"](everything, tmp_path / "out", 4, held)
     train, same = (read_split(tmp_path / "out" / f"{name}.json", outside=True) for name in ("train", "same"))
-    assert [record.name for record in train.labeled] == [everything.labeled[0].name]
-    assert len(train.unlabeled) == 3 + 2  # those that lost their masks, less the one kept for scoring
-    assert {record.image for record in same.val} == {record.image for record in held}
-    assert not {record.image for record in held} & {record.image for record in (*train.labeled, *train.unlabeled)}
+    labeled, unlabeled = ({one.image for one in records} for records in (train.labeled, train.unlabeled))
+    scored = {one.image for one in same.val}
+    assert labeled == {everything.labeled[0].image}
+    assert len(unlabeled) == 3 + 2  # those that lost their masks, less the one kept for scoring
+    assert scored == {one.image for one in held} and not scored & (labeled | unlabeled)
