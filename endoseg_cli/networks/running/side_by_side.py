@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def threads_for(networks: int) -> ThreadPoolExecutor:
@@ -19,11 +24,35 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
     ready = threading.Barrier(networks)
 
     def settle(number: int) -> None:
-        torch.get_num_threads()  # a thread's first use takes the program's number, and would undo what was set before
-        torch.set_num_threads(max(each + (number < left), 1))
+        _hold_this_thread_to(max(each + (number < left), 1))
         ready.wait()
 
     threads = ThreadPoolExecutor(networks, thread_name_prefix="network")
     list(threads.map(settle, range(networks)))
     torch.set_num_threads(whole)  # what other threads that are yet to start will have
     return threads
+
+
+def on_one_thread(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """Return `work` for a thread that shall use one of torch's threads alone, from its first call on.
+
+    For networks so small that their threads would wait for one another, beside others that keep all cores busy.
+    """
+    held = threading.local()
+
+    def run(item: Item) -> Result:
+        if not hasattr(held, "done"):
+            held.done, whole = True, torch.get_num_threads()
+            _hold_this_thread_to(1)
+            # what threads have that are yet to start is set by whoever sets it last, in whatever thread
+            restoring = threading.Thread(target=torch.set_num_threads, args=(whole,))
+            restoring.start()
+            restoring.join()
+        return work(item)
+
+    return run
+
+
+def _hold_this_thread_to(number: int) -> None:
+    torch.get_num_threads()  # a thread's first use takes the program's number, and would undo what was set before
+    torch.set_num_threads(number)

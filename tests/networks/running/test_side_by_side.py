@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from endoseg_cli.inference.predict.predictor import BATCH_OF_TWO_NETWORKS, Predictor
-from endoseg_cli.networks.running.side_by_side import threads_for
+from endoseg_cli.networks.running.side_by_side import on_one_thread, threads_for
 from tests.networks.tiny import calibrated_bundle
 
 
@@ -82,3 +82,26 @@ def test_an_error_of_a_network_is_heard(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(predictor._networks[1], "forward", fail)
     with pytest.raises(ValueError, match="a layer failed"):
         predictor.predict([np.zeros((*bundle.card.input_size, 3), np.uint8)])
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_held_to_one_leaves_all_others_alone() -> None:
+    found: list[int] = []
+
+    def note(number: int) -> None:
+        found.append(number * torch.get_num_threads())
+
+    held = on_one_thread(note)
+
+    def twice() -> None:
+        held(1)
+        held(1)
+
+    def look() -> None:
+        found.append(torch.get_num_threads())
+
+    for target in (twice, look, twice):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+    assert found == [1, 1, 2, 1, 1] and torch.get_num_threads() == 2
