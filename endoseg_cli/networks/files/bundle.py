@@ -165,8 +165,9 @@ def load_bundle(path: Path) -> Bundle:
     corrective = None
     if card.corrective is not None:
         corrective = _fill(_corrective_skeleton(card.corrective), CORRECTIVE_PREFIX, path, shapes)
-    _check_nothing_left(path, shapes, card)
-    return Bundle(card=card, networks=networks, corrective=corrective)
+    bundle = Bundle(card=card, networks=networks, corrective=corrective)
+    _check_nothing_left(path, shapes, bundle)
+    return bundle
 
 
 def load_card(path: Path) -> ModelCard:
@@ -327,15 +328,15 @@ def _check_finite(state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
             )
 
 
-def _check_nothing_left(path: Path, found: Mapping[str, object], card: ModelCard) -> None:
+def _check_nothing_left(path: Path, found: Mapping[str, object], bundle: Bundle) -> None:
     known = {
         f"network{number}.{name}"
-        for number, architecture in enumerate(card.architectures, start=1)
-        for name in _skeleton(architecture).state_dict()
+        for number, network in enumerate(bundle.networks, start=1)
+        for name in network.state_dict()
         if _is_stored(name)
     }
-    if card.corrective is not None:
-        known |= {CORRECTIVE_PREFIX + name for name in _corrective_skeleton(card.corrective).state_dict()}
+    if bundle.corrective is not None:
+        known |= {CORRECTIVE_PREFIX + name for name in bundle.corrective.state_dict()}
     extra = sorted(set(found) - known)
     if extra:
         raise WeightsError(

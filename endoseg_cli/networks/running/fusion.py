@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -20,8 +20,16 @@ def fuse_for_prediction(network: Network) -> Network:
     """
     fused = copy.deepcopy(network).eval()
     for parent in list(fused.modules()):
-        for (name, first), (next_name, second) in pairwise(list(parent.named_children())):
+        for (_, first), (next_name, second) in pairwise(list(parent.named_children())):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                setattr(parent, name, fuse_conv_bn_eval(first, second))
+                _fold(second, first)
                 setattr(parent, next_name, nn.Identity())
     return fused
+
+
+def _fold(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:
+    """Give a convolution the weights that also do what the BatchNorm behind it does."""
+    assert norm.running_mean is not None and norm.running_var is not None, "networks here keep running statistics"
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )

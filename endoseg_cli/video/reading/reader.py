@@ -118,7 +118,7 @@ class VideoReader:
     def _looks(self) -> Iterator[tuple[float, Pixels]]:
         """Yield (seconds since `start`, upright RGB) of a few frames a second, from the file opened once more."""
         start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
-        looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start)
+        looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start, skim=True)
         return ((time - (start or 0.0), picture) for _, time, picture in looks)
 
     def __enter__(self) -> VideoReader:
@@ -178,7 +178,12 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def sample_frames(
-    path: str | Path, frames_per_second: float, size: tuple[int, int] | None = None, *, start: float | None = None
+    path: str | Path,
+    frames_per_second: float,
+    size: tuple[int, int] | None = None,
+    *,
+    start: float | None = None,
+    skim: bool = False,
 ) -> Iterator[tuple[int, float, Pixels]]:
     """Yield (index, time in seconds, upright RGB) of frames at most so many a second, as training pictures.
 
@@ -192,6 +197,8 @@ def sample_frames(
     with Decoder(Path(path)) as decoder:
         info = decoder.info
         converter = converter_for(info)
+        if skim:
+            decoder.skim()
         due = Fraction(0)
         for frame in decoder.frames(_ticks(start, info)):
             elapsed = (frame.pts - info.first_pts) * info.time_base

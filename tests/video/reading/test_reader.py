@@ -104,6 +104,22 @@ def test_start_and_end_cut_exactly(render: Render, name: str, start: float | Non
     assert not reader.damage.found
 
 
+@pytest.mark.parametrize(("name", "every"), [("skimmed.mp4", 4), ("skimmed.mkv", 4), ("as-it-is.avi", 1)])
+def test_skimming_leaves_out_the_frames_between_others_and_no_time_is_wrong(
+    render: Render, name: str, every: int
+) -> None:
+    path = render(Clip(name=name, frames=161, options={"x264-params": "keyint=40:bframes=3:b-adapt=0:scenecut=0"}))
+    found = list(sample_frames(path, 25, skim=True))
+    numbers = [round(time * 25) for _, time, _ in found]
+    assert len(numbers) == 161 if every == 1 else 41 <= len(numbers) < 90  # a few are in the decoder already
+    assert set(range(0, 161, every)) <= set(numbers)
+    assert all(
+        abs(float(picture.mean()) - level(number)) < 5 for number, (_, _, picture) in zip(numbers, found, strict=True)
+    )
+    looks = [(time, picture.shape) for _, time, picture in sample_frames(path, 2.0, skim=True)]
+    assert len(looks) == 13 and all(0 <= time - 0.5 * place < 0.2 for place, (time, _) in enumerate(looks))
+
+
 def test_a_range_without_frames_is_refused(render: Render) -> None:
     path = render(Clip(name="clip.mp4"))
     with VideoReader(path, start=9) as reader, pytest.raises(UsageError, match="no frame between"):
