@@ -27,6 +27,7 @@ from endoseg_cli.cli.commands.suggest import suggest
 from endoseg_cli.cli.commands.train import train
 from endoseg_cli.cli.commands.train_corrective import train_corrective
 from endoseg_cli.cli.console.lines import print_error
+from endoseg_cli.cli.console.streams import outlive_readers
 from endoseg_cli.cli.options.words import ClickError, check_not_empty, own_words
 from endoseg_cli.errors import DEBUG_VARIABLE, INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, UsageError, explain
 from endoseg_cli.process import prepare_process
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     stopped: list[int] = []
     _leave_by_exceptions(stopped)
     prepare_process()
+    outlive_readers()
     _let_any_file_name_through()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

@@ -20,7 +20,6 @@ from endoseg_cli.inference.refine.refiner import RefineConfig, RefineCounts, Ref
 from endoseg_cli.inference.write.output_paths import Targets
 from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink
-from endoseg_cli.networks.running.side_by_side import on_one_thread
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.redaction import NOTHING, OUTSIDE, RedactConfig, contradiction
 from endoseg_cli.video.reading.info import VideoInfo
@@ -192,7 +191,7 @@ def segment_video(
         _numbered(reader, config.every),
         predicting.predict if beside else predicting,
         writing,
-        refine=on_one_thread(predicting.refine) if beside else None,
+        refine=predictor.beside(predicting.refine) if beside else None,
         batch_size=predictor.batch_size,
         item_bytes=item_bytes,
         flush=predicting.finish,

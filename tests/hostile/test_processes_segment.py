@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from endoseg_cli.video.reading.reader import VideoReader
-from tests.hostile.processes import MOST_SECONDS_TO_END, complete, digests, finish, start, wait_until
+from tests.hostile.processes import MOST_SECONDS, MOST_SECONDS_TO_END, complete, digests, finish, start, wait_until
 from tests.video.rendering import Clip, render_clip
 
 pytestmark = [
@@ -96,6 +96,20 @@ def test_a_stdout_that_is_closed_costs_no_result(
     os.close(write)
     stderr = finish(process)
     assert digests(tmp_path) == undisturbed, stderr
+
+
+def test_a_stderr_that_is_closed_stops_no_job_of_many_inputs(clip: Path, random_model: Path, tmp_path: Path) -> None:
+    videos = [clip, *(clip.with_name(f"{name}.mp4") for name in "ab")]
+    for copy in videos[1:]:
+        shutil.copy(clip, copy)
+    table = tmp_path / "t.csv"
+    outputs = ("--out", tmp_path, "--records", table, "--weights", random_model, "--device", "cpu", "--verbose")
+    with start("segment", *videos, *outputs) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # as `2>&1 | head -1` does
+        process.stderr.close()
+        process.wait(MOST_SECONDS)
+    assert process.returncode == 0 and len(table.read_text().splitlines()) == 1 + 3 * FRAMES
 
 
 def test_an_input_that_grows_is_read_as_far_as_it_goes(random_model: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import SURE_ENOUGH, check_presence, demand_presence, is_close
-from endoseg_cli.networks.running.side_by_side import threads_for
+from endoseg_cli.networks.running.side_by_side import on_one_thread, threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -44,6 +44,8 @@ NetworkChoice = Literal["both", "1", "2"]
 TestTimeAugmentation = Literal["off", "flips"]
 """flips: the mean over a frame and its mirror images, left-right, upside down and both."""
 Pixels = NDArray[np.uint8]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 # What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
 _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
@@ -125,6 +127,10 @@ class Predictor:
 
         assert self._threads is not None
         return list(self._threads.map(run, self._networks))
+
+    def beside(self, work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+        """Return smaller `work` with torch, for a thread that works while the networks do and leaves them the cores."""
+        return on_one_thread(work) if self.device.type == "cpu" else work
 
     @property
     def half_precision(self) -> str:

@@ -1,0 +1,41 @@
+"""Whoever stops listening does not stop the work; a stream that cannot be written is an error of one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SPEAKS = """
+import sys
+from endoseg_cli.cli.console.streams import outlive_readers
+outlive_readers()
+for line in range(1000):
+    print("x" * 1000, file=sys.{stream}, flush=True)
+open({path!r}, "w").write("done")
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_work_goes_on_when_the_reader_has_gone(stream: str, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = SPEAKS.format(stream=stream, path=str(tmp_path / "done"))
+    other = "stderr" if stream == "stdout" else "stdout"
+    pipes = {stream: write, other: subprocess.PIPE}
+    done = subprocess.run([sys.executable, "-c", code], check=True, **pipes)  # type: ignore[call-overload]
+    os.close(write)
+    assert (tmp_path / "done").is_file() and not getattr(done, other)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_said_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "endoseg_cli", "--version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == "error: cannot write to stdout: No space left on device"
+    assert len(done.stderr.splitlines()) == 2
