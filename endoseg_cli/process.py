@@ -13,8 +13,8 @@ from collections.abc import Mapping
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt."""
 NEVER, LARGEST_IN_HEAP = -1, 1 << 30
-ARENAS = 2
-"""Heaps that all threads share: what each of many would keep for itself adds up."""
+ARENAS = 1
+"""The heap that all threads share: what each of several would keep for itself adds up."""
 VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_MMAP_THRESHOLD_": str(LARGEST_IN_HEAP),
