@@ -35,7 +35,7 @@ from endoseg_cli.networks.running.device import (
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
-from endoseg_cli.networks.running.presence import SURE_ENOUGH, check_presence, demand_presence, is_close
+from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
 from endoseg_cli.networks.running.side_by_side import on_one_thread, threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
@@ -49,6 +49,8 @@ Result = TypeVar("Result")
 # What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
 _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
+Reduce = Callable[[list[Tensor]], Tensor]
+"""The networks' logits, each (N, C, h, w), to (N, K, C, h, w)."""
 FLIPS = ((), (3,), (2,), (2, 3))
 """The axes of (B, C, H, W) that each mirror image turns round."""
 BATCH_OF_TWO_NETWORKS = 2
@@ -167,11 +169,11 @@ class Predictor:
         The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
         fit into the device's memory.
         """
-        return demand_presence(self._in_batches(frames, self._predict_batch), self.presence)
+        return demand_presence(self._in_batches(frames, _mean)[:, 0], self.presence)
 
     def predict_with_uncertainty(self, frames: Sequence[Pixels]) -> tuple[Probability, Probability]:
         """Return what `predict` does, and the networks' expected entropy (N, C, h, w) in nats (networks.ensemble)."""
-        both = self._in_batches(frames, self._predict_batch_with_uncertainty)
+        both = self._in_batches(frames, _mean_and_uncertainty)
         return demand_presence(both[:, 0], self.presence), both[:, 1]
 
     def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
@@ -186,7 +188,7 @@ class Predictor:
         return self._any_size(frames, self._predict_each)
 
     def _predict_each(self, frames: Sequence[Pixels]) -> Probability:
-        maps = self._in_batches(frames, self._predict_batch_each)  # (N, 1 + networks, C, h, w)
+        maps = self._in_batches(frames, _mean_and_each)  # (N, 1 + networks, C, h, w)
         return np.stack([demand_presence(maps[:, index], self.presence) for index in range(maps.shape[1])], axis=1)
 
     def _any_size(
@@ -201,54 +203,37 @@ class Predictor:
             for maps, frame, box in zip(small, frames, boxes, strict=True)
         ]
 
-    def _in_batches(self, frames: Sequence[Pixels], work: Callable[[Pixels], Probability]) -> Probability:
+    def _in_batches(self, frames: Sequence[Pixels], reduce: Reduce) -> Probability:
         assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
         maps: list[Probability] = []
         while len(maps) < len(frames):
             batch = frames[len(maps) : len(maps) + self.batch_size]
             try:
-                maps.extend(work(np.stack(batch)))
+                maps.extend(self._predict_batch(np.stack(batch), reduce))
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 self._shrink_batch(len(batch), error)
         return np.stack(maps)
 
     @torch.inference_mode()
-    def _predict_batch(self, frames: Pixels) -> Probability:
-        logits = self._logits(frames)
-        return self._finite(torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0))
+    def _predict_batch(self, frames: Pixels, reduce: Reduce) -> Probability:
+        """Return what `reduce` makes of the networks' logits (N, K, C, h, w), the first of K the mean probability.
 
-    @torch.inference_mode()
-    def _predict_batch_each(self, frames: Pixels) -> Probability:
-        each = torch.stack([torch.sigmoid(one.float()) for one in self._logits(frames)])
-        return self._finite(torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1))
-
-    @torch.inference_mode()
-    def _predict_batch_with_uncertainty(self, frames: Pixels) -> Probability:
-        return self._finite(torch.stack(combine(self._logits(frames)), dim=1))  # (B, 2, C, h, w)
-
-    def _logits(self, frames: Pixels) -> list[Tensor]:
+        Frames that half precision may draw or not by its rounding are computed in fp32.
+        """
         # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
         images = self._normalise(images).contiguous(memory_format=torch.channels_last)
         autocast = self.runtime == "torch" and self.precision != torch.float32
         with torch.autocast(self.device.type, dtype=self.precision, enabled=autocast):
             logits = self._over_flips(images, self._run_networks)
-        if self.precision == torch.float32 or self.presence <= SURE_ENOUGH:
-            return logits
-        return self._exact_where_close(logits, images)
-
-    def _exact_where_close(self, logits: list[Tensor], images: Tensor) -> list[Tensor]:
-        """Return logits in which frames that half precision may draw or not by its rounding are computed in fp32."""
-        probability = torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0).cpu().numpy()
-        close = [index for index, maps in enumerate(probability) if is_close(maps, self.presence)]
-        if not close:
-            return logits
-        run = self._one_after_the_other if self._threads is None else self._side_by_side
-        exact = self._over_flips(images[close].contiguous(memory_format=torch.channels_last), run)
-        whole = [each.float() for each in logits]
-        for one, better in zip(whole, exact, strict=True):
-            one[close] = better.float()
-        return whole
+        maps = self._finite(reduce(logits))
+        if self.precision != torch.float32:
+            close = [index for index, each in enumerate(maps[:, 0]) if is_close(each, self.presence)]
+            if close:
+                run = self._one_after_the_other if self._threads is None else self._side_by_side
+                exact = images[close].contiguous(memory_format=torch.channels_last)
+                maps[close] = self._finite(reduce(self._over_flips(exact, run)))
+        return maps
 
     def _over_flips(self, images: Tensor, run: Logits) -> list[Tensor]:
         """Return each network's logits, or those of its mean probability over mirror images."""
@@ -282,6 +267,19 @@ class Predictor:
                 hint="close other programs on it, or use --device cpu",
             ) from error
         self.batch_size = tried // 2
+
+
+def _mean(logits: list[Tensor]) -> Tensor:
+    return torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)[:, None]
+
+
+def _mean_and_each(logits: list[Tensor]) -> Tensor:
+    each = torch.stack([torch.sigmoid(one.float()) for one in logits])
+    return torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1)
+
+
+def _mean_and_uncertainty(logits: list[Tensor]) -> Tensor:
+    return torch.stack(combine(logits), dim=1)
 
 
 def _check_precision(runtime: RuntimeName, precision: torch.dtype) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.errors import DeviceError, UsageError
-from endoseg_cli.inference.predict.predictor import Pixels, Predictor, resize_probability
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability, Reduce, resize_probability
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD, Bundle
 from tests.networks.tiny import constant_bundle, tiny_bundle
 
@@ -81,11 +81,11 @@ class Hungry(Predictor):
         self.fits, self.error, self.text = fits, error, text
         self.tried: list[int] = []
 
-    def _predict_batch(self, frames: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def _predict_batch(self, frames: Pixels, reduce: Reduce) -> Probability:
         self.tried.append(len(frames))
         if len(frames) > self.fits:
             raise self.error(self.text)
-        return super()._predict_batch(frames)
+        return super()._predict_batch(frames, reduce)
 
 
 @pytest.mark.parametrize(
