@@ -111,9 +111,8 @@ def _configs(given: dict[str, Any]) -> tuple[SourcesConfig, TrainConfig]:
     training = merge_settings(merge_settings(training, chosen), _training(given))
     if "weights" in given and "encoder_weights" in given:
         raise UsageError("--weights and --encoder-weights: expected one of them, found both")
-    named = {"views": "labeled_views", "copy_paste": "copy_paste", "color_transfer": "colour_transfer"}
-    for option in named.keys() & given.keys():
-        training["augment"] = {**(training.get("augment") or {}), named[option]: given[option]}
+    if "views" in given:
+        training["augment"] = {**(training.get("augment") or {}), "labeled_views": given["views"]}
     if "color_jitter" in given:
         augment = dict(training.get("augment") or {})
         jitter = {**(augment.get("colour_jitter") or {}), "probability": given["color_jitter"]}

@@ -339,17 +339,6 @@ class ScheduleOptions:
     color_jitter: Annotated[
         float, typer.Option(help="Share of labelled frames that change colour.", rich_help_panel=SCHEDULE)
     ] = 0.0
-    copy_paste: Annotated[
-        float,
-        typer.Option(
-            help="Share of lesions that are shown in frames without one; as many frames get decoys.",
-            rich_help_panel=SCHEDULE,
-        ),
-    ] = 0.0
-    color_transfer: Annotated[
-        float,
-        typer.Option(help="Share of labelled frames in the colours of another one.", rich_help_panel=SCHEDULE),
-    ] = 0.0
     corrective: Annotated[
         bool, typer.Option(help="Then train the network that repairs predictions in video.", rich_help_panel=SCHEDULE)
     ] = True

@@ -122,11 +122,6 @@ class AugmentConfig:
 
     labeled_views: LabeledViews = "paper"
     """Views of labelled frames: the weak view and colour jitter below, or those of `wide_view`, for other hospitals."""
-    copy_paste: float = 0.0
-    """Probability that a labelled frame's lesion is shown in a frame without one, or, where there is none, in another;
-    and that a frame without one gets a decoy. See `copy_paste`."""
-    colour_transfer: float = 0.0
-    """Probability that a labelled frame takes the colours of another one. See `colour_transfer`."""
     weak: WeakViewConfig = field(default_factory=WeakViewConfig)
     """The weak view of labelled and unlabelled frames."""
     strong: StrongViewConfig = field(default_factory=StrongViewConfig)
@@ -137,8 +132,6 @@ class AugmentConfig:
     """The box pasted between the two weak views of an unlabelled frame."""
 
     def __post_init__(self) -> None:
-        for name in ("copy_paste", "colour_transfer"):
-            _check_within(name, getattr(self, name), 0.0, 1.0)
         if self.labeled_views not in get_args(LabeledViews):
             raise UsageError(f"augment.labeled_views must be paper or wide, found {self.labeled_views}")
 

@@ -15,7 +15,6 @@ from endoseg_cli.data.views.augment import random_generator, weak_view
 from endoseg_cli.data.views.augment_config import AugmentConfig
 from endoseg_cli.data.views.cutmix import box_mask, sample_cutmix_box
 from endoseg_cli.data.views.frames import FrameStore
-from endoseg_cli.data.views.other_frames import OtherFrames
 from endoseg_cli.data.views.photometric import colour_jitter, strong_view
 from endoseg_cli.data.views.wide_view import wide_view
 
@@ -147,7 +146,6 @@ class LabeledBatches(_Batches[LabeledBatch]):
         """With `empty_share`, this share of every batch, rounded, is of frames without a lesion, the rest of others."""
         super().__init__(frames, size=size, batch_size=batch_size, seed=seed, augment=augment, share=share)
         self._pools: tuple[list[int], list[int]] | None = None
-        self._other = OtherFrames(frames, augment)
         if empty_share is not None:
             empty = frames.empty()
             self._pools = (sorted(set(range(len(frames))) - set(empty)), empty)
@@ -174,7 +172,6 @@ class LabeledBatches(_Batches[LabeledBatch]):
     def _view(self, walk: int, index: int) -> tuple[Tensor, Tensor]:
         frame, mask = self._frames.read(index)
         assert mask is not None, "labelled frames have masks"
-        frame, mask = self._other.change(frame, mask, random_generator(self._seed, walk, index, "others"))
         rng = random_generator(self._seed, walk, index, "labeled")
         if self._augment.labeled_views == "wide":
             image, moved = wide_view(frame, mask, self._size, rng)
