@@ -7,7 +7,6 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,19 +14,18 @@ import torch
 from endoseg_cli import __version__
 from endoseg_cli.errors import UsageError
 from endoseg_cli.networks.files.runtimes import packages
-from endoseg_cli.networks.running.device import computes_bf16
+from endoseg_cli.networks.running.device import computes_bf16, cpu_name
 
 SCHEMA = "endoseg.benchmark"
 SCHEMA_VERSION = 1
 """Raised when a number gets another meaning or another place."""
 MOST_THREADS = 1024
-_CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Return processor, memory, versions and load of this machine, and the device that is measured."""
     return {
-        "processor": _processor(),
+        "processor": cpu_name(),
         "cores": os.cpu_count(),
         "usable_cores": _usable_cores(),
         "memory_bytes": _memory(),
@@ -62,15 +60,6 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _processor() -> str:
-    try:
-        lines = _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _usable_cores() -> int | None:

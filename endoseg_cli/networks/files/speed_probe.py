@@ -13,6 +13,7 @@ import torch
 
 from endoseg_cli.errors import OutputError
 from endoseg_cli.networks.files.runtimes import cache_folder
+from endoseg_cli.networks.running.device import cpu_name
 from endoseg_cli.part_file import write_whole
 
 Speeds = dict[str, float]
@@ -42,15 +43,22 @@ def read_probes() -> dict[str, Speeds]:
 def faster_precision(run: Callable[[torch.dtype], object], key: str) -> torch.dtype:
     """Return bf16 where `run` takes clearly less time in it than in fp32, else fp32; `key` says of which model.
 
-    One answer a model, whatever the batch and the number of threads, so that they do not change the masks.
+    One answer a model, whatever the batch and the number of threads, so that they do not change the masks; one for each
+    CPU, as machines of different kinds may share a home. What other releases of torch took here is forgotten.
     """
-    key = f"{key}, torch {torch.__version__}"
+    here = f" on {cpu_name()}"
+    key = f"{key}, torch {torch.__version__}{here}"
     known = read_probes()
     if key not in known:
+        known = {old: speeds for old, speeds in known.items() if _is_current(old, here)}
         known[key] = {name: _milliseconds(run, dtype) for name, dtype in _CANDIDATES.items()}
         _keep(known)
     speeds = known[key]
     return torch.bfloat16 if speeds["fp32"] >= LEAST_GAIN * speeds["bf16"] else torch.float32
+
+
+def _is_current(key: str, here: str) -> bool:
+    return " on " in key and (not key.endswith(here) or f", torch {torch.__version__}{here}" in key)
 
 
 def _milliseconds(run: Callable[[torch.dtype], object], dtype: torch.dtype) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from pathlib import Path
 from typing import Literal, get_args
@@ -54,12 +55,21 @@ def computes_bf16() -> bool:
     """
     if not re.fullmatch(r"|DEFAULT|.*(BF16|FP16|AMX|AVX10).*", os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()):
         return False
+    return bool(_BF16_FLAGS & set(_cpu_fact("flags").split()))
+
+
+def cpu_name() -> str:
+    """Return what the CPU calls itself."""
+    return _cpu_fact("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_fact(name: str) -> str:
+    """Return what Linux says of the first core; empty where it says nothing, or elsewhere."""
     try:
         lines = _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return bool(_BF16_FLAGS & set(flags.split()))
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def default_batch_size(device: torch.device) -> int:

@@ -80,6 +80,24 @@ def test_the_faster_precision_is_measured_once(monkeypatch: pytest.MonkeyPatch) 
     assert speeds == {"fp32": 2000.0, "bf16": 1000.0}
 
 
+def test_speeds_are_of_one_cpu_and_one_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(cpu: str, torch_version: str, model: str = "a model") -> None:
+        monkeypatch.setattr(speed_probe, "cpu_name", lambda: cpu)
+        monkeypatch.setattr(torch, "__version__", torch_version)
+        faster_precision(lambda dtype: None, model)
+
+    measure("Old", "2.8")
+    measure("New", "2.8")
+    assert set(read_probes()) == {"a model, torch 2.8 on Old", "a model, torch 2.8 on New"}
+    measure("New", "2.9")
+    measure("New", "2.9", "another")
+    assert set(read_probes()) == {
+        "a model, torch 2.8 on Old",
+        "a model, torch 2.9 on New",
+        "another, torch 2.9 on New",
+    }
+
+
 def test_a_damaged_file_of_speeds_is_measured_anew() -> None:
     speed_probe.probe_file().parent.mkdir(parents=True)
     speed_probe.probe_file().write_text("[1")
