@@ -26,6 +26,8 @@ from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
 # A recording cut in the middle of a long group of pictures starts with this many undecodable packets at worst
 # (40 s at 25 frames a second); refusing a packet takes microseconds, so waiting costs nothing.
 _MAX_FAILURES_IN_A_ROW = 1000
+_B_FRAMES_LIE_BETWEEN = frozenset({"h264", "mpeg2video", "mpeg4"})
+"""Codecs whose other frames do without the B-frames."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,13 +98,15 @@ class Decoder:
         self.container.close()
 
     def skim(self) -> None:
-        """Leave out the frames between others (B-frames) from here on, where that shifts no timestamp.
+        """Leave out frames that few others depend on (B-frames) from here on, where that shifts no timestamp.
 
         For who looks at a few frames only: they are half to three quarters of the work. Numbers of frames and `damage`
         mean nothing afterwards.
         """
         if self._decoding_times is None and self._finer is None:
-            self.stream.codec_context.skip_frame = "BIDIR"
+            # HEVC of some encoders has nothing but B-frames after the first
+            are_few = self.stream.codec_context.name in _B_FRAMES_LIE_BETWEEN
+            self.stream.codec_context.skip_frame = "BIDIR" if are_few else "NONREF"
 
     def frames(self, from_pts: int | None = None) -> Iterator[DecodedFrame]:
         """Yield all frames, or those from a timestamp on; then `damage` is complete."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -118,6 +119,27 @@ def test_skimming_leaves_out_the_frames_between_others_and_no_time_is_wrong(
     )
     looks = [(time, picture.shape) for _, time, picture in sample_frames(path, 2.0, skim=True)]
     assert len(looks) == 13 and all(0 <= time - 0.5 * place < 0.2 for place, (time, _) in enumerate(looks))
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "options"),
+    [
+        ("libx265", "p.mp4", {"x265-params": "keyint=200:bframes=0:log-level=none"}),
+        ("libx265", "b.mkv", {"x265-params": "keyint=40:bframes=4:log-level=none"}),
+        ("mpeg2video", "b.mpg", {"bf": "2"}),
+        ("mpeg4", "b.mp4", {"bf": "2"}),
+        ("libvpx-vp9", "alt.webm", {"deadline": "realtime", "cpu-used": "8"}),
+    ],
+)
+def test_skimming_sees_every_half_second_of_any_codec(
+    render: Render, codec: str, name: str, options: dict[str, str]
+) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV writes no {codec}")
+    path = render(Clip(name=name, codec=codec, frames=101, options=options))
+    looks = list(sample_frames(path, 2.0, skim=True))
+    assert len(looks) >= 8 and np.diff([time for _, time, _ in looks]).max() < 0.8
+    assert all(abs(float(picture.mean()) - level(round(time * 25))) < 8 for _, time, picture in looks)
 
 
 def test_a_range_without_frames_is_refused(render: Render) -> None:
