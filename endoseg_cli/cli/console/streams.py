@@ -34,8 +34,8 @@ def outlive_readers() -> None:
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        # not what a notebook or a test has put there, which no pipe is behind
-        if isinstance(stream, io.TextIOWrapper) and stream in (sys.__stdout__, sys.__stderr__):
+        # not what a notebook or a test has put there, nor a terminal: no pipe is behind them
+        if isinstance(stream, io.TextIOWrapper) and stream in (sys.__stdout__, sys.__stderr__) and not stream.isatty():
             stream.flush()
             setattr(sys, name, _outliving(stream))
 
