@@ -9,8 +9,8 @@ from typing import Any
 from endoseg_cli.errors import OutputError
 
 
-class _Unheard(io.FileIO):
-    """Writes to a file, and to nobody once its reader is gone; raises OutputError once where it cannot be written."""
+class _Results(io.FileIO):
+    """stdout: writes to nobody once the reader is gone; raises OutputError once where it cannot be written."""
 
     _has_failed = False
 
@@ -22,27 +22,37 @@ class _Unheard(io.FileIO):
                 pass
             except OSError as error:
                 self._has_failed = True
-                stream = {1: "stdout", 2: "stderr"}.get(self.fileno(), "a stream")
-                raise OutputError(f"cannot write to {stream}: {error.strerror}", hint="send it elsewhere") from error
+                message = f"cannot write to stdout: {error.strerror}"
+                raise OutputError(message, hint="send it elsewhere; files that were asked for are written") from error
         return memoryview(data).nbytes
 
 
+class _Messages(io.FileIO):
+    """stderr: what cannot be written is lost, which no work must stop for."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
 def outlive_readers() -> None:
-    """Let stdout and stderr go on where a pipe's reader has gone (`| head`, a closed window): hours of work must not.
+    """Let the work go on where a pipe's reader has gone (`| head`, a pager that is left), or a log's disk is full.
 
-    Whatever else is wrong with them, such as a full disk, stays an error.
+    A full disk behind stdout, where results go, stays an error.
     """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        # not what a notebook or a test has put there, nor a terminal: no pipe is behind them
-        if isinstance(stream, io.TextIOWrapper) and stream in (sys.__stdout__, sys.__stderr__) and not stream.isatty():
-            stream.flush()
-            setattr(sys, name, _outliving(stream))
+    sys.stdout = _kept_up(sys.stdout, _Results)
+    sys.stderr = _kept_up(sys.stderr, _Messages)
 
 
-def _outliving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+def _kept_up(stream: Any, kind: type[io.FileIO]) -> Any:
+    # not what a notebook or a test has put there, nor a terminal: no pipe and no disk is behind them
+    if not isinstance(stream, io.TextIOWrapper) or stream not in (sys.__stdout__, sys.__stderr__) or stream.isatty():
+        return stream
+    stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Unheard(stream.fileno(), "w", closefd=False)),
+        io.BufferedWriter(kind(stream.fileno(), "w", closefd=False)),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,

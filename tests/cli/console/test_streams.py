@@ -39,3 +39,11 @@ def test_a_full_disk_behind_stdout_is_said_in_one_line() -> None:
     assert done.returncode == 4
     assert done.stderr.splitlines()[0] == "error: cannot write to stdout: No space left on device"
     assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_messages_that_cannot_be_kept_stop_nothing(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        code = SPEAKS.format(stream="stderr", path=str(tmp_path / "done"))
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, check=True)
+    assert (tmp_path / "done").is_file() and not done.stdout
