@@ -23,10 +23,11 @@ from endoseg_cli.networks.running.device import resolve_device
 from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
 from endoseg_cli.training.corrective.run import corrective_gain, forget_corrective, train_corrective
 from endoseg_cli.training.corrective.sources import ClipSources
+from endoseg_cli.training.engine.feed import TrainingData
 from endoseg_cli.training.engine.learner import Start
 from endoseg_cli.training.engine.memory import check_shared_memory, readers_deaths_named
 from endoseg_cli.training.engine.records import RunListener
-from endoseg_cli.training.engine.trainer import LAST, Trainer, TrainingData
+from endoseg_cli.training.engine.trainer import LAST, Trainer
 from endoseg_cli.training.runs.model import make_bundle
 from endoseg_cli.training.runs.provenance import data_digest, versions
 from endoseg_cli.training.runs.run_card import write_card

@@ -35,7 +35,7 @@ def compute(frames: Path, folder: Path, ranks: Ranks) -> dict[str, Any]:
     trainer.learner = learner = DoubleLearner(config, device=torch.device("cpu"), ranks=ranks)
     for network in learner.networks:
         network.double()
-    values = learner.compute_gradients(trainer.batches[1], 1, WEIGHTS)
+    values = learner.compute_gradients(trainer.feed.batches[1], 1, WEIGHTS)
     trainer.validate()
     networks = learner.networks
     return {

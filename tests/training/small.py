@@ -11,8 +11,9 @@ import torch
 from endoseg_cli.data.views.augment_config import AugmentConfig, CutMixConfig
 from endoseg_cli.data.views.frames import FrameStore
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
+from endoseg_cli.training.engine.feed import TrainingData
 from endoseg_cli.training.engine.records import RunListener
-from endoseg_cli.training.engine.trainer import Trainer, TrainingData
+from endoseg_cli.training.engine.trainer import Trainer
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.strategies.mutual_learning import PAPER_FORM
 from tests.data.drawing import draw_frame, draw_mask, save

@@ -95,7 +95,7 @@ def test_averaged_networks_lag_behind_are_kept_and_survive_a_resume(tmp_path: Pa
     first = make_trainer(data, tmp_path / "parts", config)
     whole.fit()
     for step in range(3):
-        first.train_step(first.batches[step])
+        first.train_step(first.feed.batches[step])
     first.save()
     second = make_trainer(data, tmp_path / "parts", config)
     second.resume()

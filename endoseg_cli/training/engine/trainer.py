@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,17 @@ from typing import Any
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from endoseg_cli.data.views.datasets import LabeledBatches, TrainingBatch, TrainingBatches, UnlabeledBatches
-from endoseg_cli.data.views.frames import FrameStore
+from endoseg_cli.data.views.datasets import TrainingBatch
 from endoseg_cli.errors import TrainingError
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from endoseg_cli.training.engine.feed import Feed, TrainingData
 from endoseg_cli.training.engine.learner import NETWORKS, Learner, Start
 from endoseg_cli.training.engine.memory import explain_memory, is_out_of_memory
-from endoseg_cli.training.engine.prefetch import prefetched
 from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
 from endoseg_cli.training.engine.schedule import Schedule, make_schedule
-from endoseg_cli.training.engine.settling import TEACHER_FRAMES, hold_statistics, plain_batches, settle_teacher, settled
+from endoseg_cli.training.engine.settling import TEACHER_FRAMES, hold_statistics, settle_teacher, settled
 from endoseg_cli.training.engine.statistics import CollapseWatch, IdleWatch, RunningMeans
 from endoseg_cli.training.engine.teacher_quality import teacher_quality
 from endoseg_cli.training.engine.validation import validate
@@ -36,23 +34,6 @@ PACE_STEPS = 4
 """Steps with pseudo-labels after which it is known how long one takes."""
 LAST = "last.pt"
 """Name of the checkpoint that a run goes on from."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """The frames of a run."""
-
-    labeled: FrameStore
-    """Frames with masks to learn from."""
-    validation: FrameStore
-    """Frames with masks on which each network's best weights are chosen."""
-    unlabeled: FrameStore | None = None
-    """Frames without masks; without them the run is supervised."""
-
-    @property
-    def unlabeled_count(self) -> int:
-        """Number of unlabelled frames."""
-        return 0 if self.unlabeled is None else len(self.unlabeled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +71,14 @@ class Trainer:
         self.listener = listener or RunListener()
         self.learner = Learner(config, device=device, ranks=ranks, start=start)
         self.schedule = make_schedule(config, labeled=len(data.labeled), unlabeled=data.unlabeled_count)
-        self.batches = self._make_batches()
+        self.feed = Feed(
+            config,
+            data,
+            self.schedule,
+            share=ranks.share,
+            device=device,
+            normalise=self.learner.normalise,
+        )
         self.scored: Sequence[UNet] = self.learner.judged
         """The networks as they were last validated: with settled statistics, if these are on."""
         self.step = 0
@@ -110,7 +98,7 @@ class Trainer:
         """Train up to the end of the run, validating and writing checkpoints on the way."""
         began = time.monotonic() - self.seconds
         while not self.is_over():
-            for batch in self._batches_to_come():
+            for batch in self.feed.since(self.step):
                 self.seconds = time.monotonic() - began
                 if self.is_over() or self._paces():
                     break
@@ -261,7 +249,7 @@ class Trainer:
     def _settle(self, networks: Sequence[UNet]) -> Sequence[UNet]:
         """Return the networks as they are scored and kept, with statistics over the frames that the run learns from."""
         count = self.config.settle_frames
-        return [settled(network, self._plain_batches(count)) for network in networks] if count else networks
+        return [settled(network, self.feed.plain(count)) for network in networks] if count else networks
 
     def _settle_teachers(self) -> None:
         """Every so many steps, give the networks, which teach, statistics over plain frames, and hold them between."""
@@ -272,15 +260,7 @@ class Trainer:
         for network in self.learner.teachers:
             hold_statistics(network)
             if is_first or self.step % every == 0:
-                settle_teacher(network, self._plain_batches(count))
-
-    def _plain_batches(self, count: int) -> Iterator[Tensor]:
-        """Yield `count` frames, evenly spread over all that the run learns from, as the networks take them."""
-        learned = [self.data.labeled]
-        taken = self.batches.unlabeled is not None or self.config.settle_over == "all"
-        if self.data.unlabeled is not None and taken:
-            learned.append(self.data.unlabeled)
-        return plain_batches(learned, count, self.config.size, self.learner.normalise)
+                settle_teacher(network, self.feed.plain(count))
 
     def _gradients(self, batch: TrainingBatch, weights: ObjectiveWeights) -> Mapping[str, float]:
         try:
@@ -331,50 +311,11 @@ class Trainer:
     def _reschedule(self, schedule: Schedule) -> None:
         if schedule != self.schedule:
             self.schedule = schedule
-            self.batches = self._make_batches()
+            self.feed.follow(schedule)
 
     def _clock(self, more: float = 0.0) -> float:
         """Return the seconds trained so far and some more, where they matter by the clock of process 0."""
         return self.seconds if self.config.max_time is None else self.ranks.lead(self.seconds + more)
-
-    def _make_batches(self) -> TrainingBatches:
-        config, share = self.config, self.ranks.share
-        labeled = LabeledBatches(
-            self.data.labeled,
-            size=config.size,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            augment=config.augment,
-            share=share,
-            empty_share=config.empty_share,
-        )
-        if self.data.unlabeled is None or not self.schedule.unlabeled:
-            return TrainingBatches(labeled, None)
-        unlabeled = UnlabeledBatches(
-            self.data.unlabeled,
-            size=config.size,
-            batch_size=config.frames_unlabeled,
-            seed=config.seed,
-            augment=config.augment,
-            share=share,
-        )
-        return TrainingBatches(labeled, unlabeled, unlabeled_from=self.schedule.warm_up_steps)
-
-    def _batches_to_come(self) -> Iterator[TrainingBatch]:
-        """Return the batches from the present step on."""
-        workers = self.config.workers
-        batches = iter(
-            DataLoader(
-                self.batches,
-                batch_size=None,
-                sampler=range(self.step, self.schedule.total_steps),
-                num_workers=workers,
-                pin_memory=self.learner.device.type == "cuda",
-                worker_init_fn=_use_one_thread if workers else None,
-            )
-        )
-        # on a CPU the networks need the cores that reading ahead would take
-        return batches if workers or self.learner.device.type == "cpu" else prefetched(batches)
 
     def _write(self, path: Path, state: dict[str, Any]) -> None:
         if self.ranks.leads:
@@ -390,16 +331,6 @@ class Trainer:
         if broken:
             raise TrainingError(
                 f"step {begun.step}: the loss term {broken[0]} is not finite; the batch held"
-                f" {self._files(begun.step - 1)}",
+                f" {self.feed.files(begun.step - 1)}",
                 hint="lower --learning-rate; the last good checkpoint is kept",
             )
-
-    def _files(self, step: int) -> str:
-        frames = [self.data.labeled.path(index) for _, index in self.batches.labeled.keys(step)]
-        if self.batches.unlabeled is not None and self.data.unlabeled is not None:
-            frames += [self.data.unlabeled.path(index) for _, index in self.batches.unlabeled.keys(step)]
-        return ", ".join(map(str, dict.fromkeys(frames)))
-
-
-def _use_one_thread(_: int) -> None:
-    cv2.setNumThreads(1)

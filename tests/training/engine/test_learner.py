@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from endoseg_cli.data.views.datasets import TrainingBatch
+from endoseg_cli.training.engine.feed import TrainingData
 from endoseg_cli.training.engine.learner import Learner
-from endoseg_cli.training.engine.trainer import TrainingData
 from endoseg_cli.training.methods.method import Study
 from endoseg_cli.training.settings.config import TrainConfig, recipe_settings
 from endoseg_cli.training.strategies.objective import ObjectiveWeights, Pair, Targets
@@ -26,7 +26,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def batch(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> TrainingBatch:
-    return make_trainer(data, tmp_path_factory.mktemp("run"), boxed(CONFIG, 0.5)).batches[1]
+    return make_trainer(data, tmp_path_factory.mktemp("run"), boxed(CONFIG, 0.5)).feed.batches[1]
 
 
 def make_learner(config: TrainConfig = CONFIG) -> Learner:
@@ -131,7 +131,7 @@ def test_fp16_leaves_out_a_step_whose_gradients_overflow_and_goes_on(batch: Trai
 def test_a_step_lowers_the_loss(data: TrainingData, tmp_path: Path) -> None:
     config = replace(CONFIG, max_steps=12, warm_up_steps=12, dropout=0.0, learning_rate=3e-3)
     trainer = make_trainer(data, tmp_path, config)
-    batch = trainer.batches[0]
+    batch = trainer.feed.batches[0]
     found = [trainer.train_step(batch)["supervised_1"] for _ in range(12)]
     assert found[-1] < 0.9 * found[0]
 

@@ -145,7 +145,7 @@ def test_teachers_statistics_are_taken_anew_when_they_begin_and_every_so_many_st
     for step in range(5):
         fresh = norm_buffers(settled(network, plain_batches(stores, 6, SIZE, learner.normalise)))
         before = norm_buffers(network)
-        trainer.train_step(trainer.batches[step])
+        trainer.train_step(trainer.feed.batches[step])
         after = norm_buffers(network)
         found.append("fresh" if are_equal(after, fresh) else "held" if are_equal(after, before) else "running")
     assert found == ["running", "fresh", "held", "fresh", "held"]
@@ -156,6 +156,6 @@ def test_without_it_teachers_predict_with_running_averages(tmp_path: Path, off: 
     config = replace(CONFIG, warm_up_steps=0, **{off: 0})  # type: ignore[arg-type]
     trainer = make_trainer(make_data(tmp_path / "data"), tmp_path / "run", config)
     before = norm_buffers(trainer.learner.networks[0])
-    trainer.train_step(trainer.batches[0])
+    trainer.train_step(trainer.feed.batches[0])
     moved = [second - first for first, second in zip(before, norm_buffers(trainer.learner.networks[0]), strict=True)]
     assert all(change.abs().max() > 0 for change in moved)

@@ -13,9 +13,9 @@ from endoseg_cli.data.views.datasets import TrainingBatch
 from endoseg_cli.errors import DeviceError, TrainingError
 from endoseg_cli.training.engine import trainer as trainer_module
 from endoseg_cli.training.engine.checkpoint import load_checkpoint
+from endoseg_cli.training.engine.feed import TrainingData
 from endoseg_cli.training.engine.learner import Learner
 from endoseg_cli.training.engine.records import RunListener, StepRecord, ValidationRecord
-from endoseg_cli.training.engine.trainer import TrainingData
 from endoseg_cli.training.strategies.objective import ObjectiveWeights
 from tests.training.small import CONFIG, make_data, make_trainer
 
@@ -45,7 +45,7 @@ def test_three_steps_and_three_resumed_are_six_to_the_bit(data: TrainingData, tm
 
     first = make_trainer(data, tmp_path / "parts", config)
     for step in range(3):
-        first.train_step(first.batches[step])
+        first.train_step(first.feed.batches[step])
     first.save()
     second = make_trainer(data, tmp_path / "parts", config, listeners["rest"])
     second.resume()
@@ -186,11 +186,11 @@ def test_pseudo_labels_are_judged_by_the_validation_frames_once_they_teach(data:
 def test_the_model_gets_the_best_weights_or_the_last_ones(data: TrainingData, tmp_path: Path) -> None:
     config = replace(CONFIG, max_steps=2, validate_every=1)
     trainer = make_trainer(data, tmp_path, config)
-    trainer.train_step(trainer.batches[0])
+    trainer.train_step(trainer.feed.batches[0])
     trainer.best = [-1.0, 2.0]  # network 2 can only get worse
     trainer._write(tmp_path / "best2.pt", {"network": trainer.learner.networks[1].state_dict(), "step": 1})
     early = {name: tensor.clone() for name, tensor in trainer.learner.networks[1].state_dict().items()}
-    trainer.train_step(trainer.batches[1])
+    trainer.train_step(trainer.feed.batches[1])
     trainer.validate()
     late = trainer.scored[1].state_dict()
 

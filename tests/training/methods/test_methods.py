@@ -22,7 +22,7 @@ Gradients = list[torch.Tensor]
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory: pytest.TempPathFactory) -> TrainingBatch:
     folder = tmp_path_factory.mktemp("frames")
-    return make_trainer(make_data(folder), folder / "run", boxed(CONFIG, 0.5)).batches[1]
+    return make_trainer(make_data(folder), folder / "run", boxed(CONFIG, 0.5)).feed.batches[1]
 
 
 def gradients(learner: Learner) -> Gradients:
@@ -127,7 +127,7 @@ def test_a_mean_teacher_with_settled_statistics_keeps_them(tmp_path: Path) -> No
     trainer = make_trainer(make_data(tmp_path), tmp_path / "run", config)
     found = []
     for step in range(3):
-        trainer.train_step(trainer.batches[step])
+        trainer.train_step(trainer.feed.batches[step])
         found.append([b.clone() for b in trainer.learner.averages[0].buffers()])
     assert all(torch.equal(a, b) for a, b in zip(found[1], found[2], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(found[0], found[1], strict=True))
