@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from endoseg_cli.data.labels.layout import LabeledRecord, UnlabeledRecord, find_videos
-from endoseg_cli.data.sets.check import check_data
-from endoseg_cli.data.sets.sources import DataSources, SourcesConfig, gather_sources, lacks_for_training
+from endoseg_cli.data.sets.sources import DataSources, SourcesConfig
 from endoseg_cli.data.sets.split import Split, write_split
-from endoseg_cli.data.views.frames import FrameStore
-from endoseg_cli.errors import InputError, UsageError
-from endoseg_cli.hub.encoders import imagenet_encoder
-from endoseg_cli.networks.architecture.unet import UNet
-from endoseg_cli.networks.files.bundle import Bundle, save_bundle
-from endoseg_cli.networks.files.pretrained import load_encoder_weights, load_network_weights
+from endoseg_cli.errors import UsageError
+from endoseg_cli.networks.files.bundle import save_bundle
 from endoseg_cli.networks.running.device import resolve_device
-from endoseg_cli.training.corrective.config import CorrectiveTrainConfig
-from endoseg_cli.training.corrective.run import corrective_gain, forget_corrective, train_corrective
-from endoseg_cli.training.corrective.sources import ClipSources
-from endoseg_cli.training.engine.feed import TrainingData
-from endoseg_cli.training.engine.learner import Start
+from endoseg_cli.training.corrective.run import forget_corrective
 from endoseg_cli.training.engine.memory import check_shared_memory, readers_deaths_named
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import LAST, Trainer
+from endoseg_cli.training.run_data import check_data_unchanged, gather, load_frames, start_weights
 from endoseg_cli.training.runs.model import make_bundle
 from endoseg_cli.training.runs.provenance import data_digest, versions
 from endoseg_cli.training.runs.run_card import write_card
@@ -36,17 +27,10 @@ from endoseg_cli.training.runs.tensorboard import check_tensorboard
 from endoseg_cli.training.settings.config import TrainConfig
 from endoseg_cli.training.settings.config_file import build_config, read_config, read_record, write_config
 from endoseg_cli.training.shared.distributed import ALONE, Ranks, with_ranks
+from endoseg_cli.training.stage_two import CORRECTIVE_FOLDER, train_stage_two
 
-CORRECTIVE_FOLDER = "corrective"
-"""Folder of stage two within the run folder."""
-CORRECTIVE_STEPS = 1000
-"""Most steps of stage two unless asked otherwise."""
-FEWEST_SECONDS = 1.0
-"""What stage two gets of --max-time where stage one left nothing."""
 FINISHED = "finished"
 """What the record in config.yaml says about a run that has come to its end."""
-CLIPS_PER_STEP = 4
-"""Clips that stage two makes for each of its steps at most, so that short runs stay short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,14 +162,14 @@ def _train(
 ) -> Path:
     if not ranks.leads:
         ranks.wait()  # for the first process, which decodes videos and fetches weights that the others then find
-    found = _gather(sources, listener)
-    start = _start_weights(config) if resumption is None else None
+    found = gather(sources, listener)
+    start = start_weights(config) if resumption is None else None
     if ranks.leads:
         ranks.wait()
     check_shared_memory(config, uses_unlabeled=bool(found.unlabeled) and config.uses_unlabeled)
     trainer = Trainer(
         config,
-        _load(found, config),
+        load_frames(found, config),
         folder=folder,
         device=device,
         ranks=ranks,
@@ -193,7 +177,7 @@ def _train(
         listener=RunListener(on_warning=listener.on_warning, on_step=listener.on_step),
     )
     if resumption is not None:
-        _check_data_unchanged(folder, found)
+        check_data_unchanged(folder, found)
         trainer.resume(extended=resumption.is_longer)
         if resumption.is_longer and trainer.is_over():
             raise UsageError(f"{folder} ended after {trainer.step} steps, which no more time or steps changes")
@@ -216,7 +200,7 @@ def _train(
     if ranks.leads:
         save_bundle(bundle, folder / MODEL_FILE)
     if config.corrective:
-        bundle = _stage_two(bundle, trainer, sources, found, folder, listener)
+        bundle = train_stage_two(bundle, trainer, sources, found, folder, listener)
         if ranks.leads:
             save_bundle(bundle, folder / MODEL_FILE)
     if ranks.leads:
@@ -250,49 +234,6 @@ def _warn_of_unused(trainer: Trainer, listener: RunListener) -> None:
     )
 
 
-def _stage_two(
-    bundle: Bundle, trainer: Trainer, sources: SourcesConfig, found: DataSources, folder: Path, listener: RunListener
-) -> Bundle:
-    """Return the model with a corrective network trained on the same data; what it leaves lies in RUN/corrective."""
-    steps = trainer.config.corrective_steps or min(trainer.step, CORRECTIVE_STEPS)
-    own = folder / CORRECTIVE_FOLDER
-    listener.on_note(f"stage two: the corrective network, {steps} steps; the model so far is {folder / MODEL_FILE}")
-    if trainer.ranks.leads:
-        own.mkdir(exist_ok=True)
-    resume = trainer.ranks.lead((own / LAST).is_file())
-    clips = ClipSources(stills=found.labeled, val=found.val, videos=tuple(find_videos(sources.unlabeled)))
-    limit = trainer.config.max_time
-    config = CorrectiveTrainConfig(
-        max_time=None if limit is None else max(limit - trainer.seconds, FEWEST_SECONDS),
-        max_steps=steps,
-        clips=min(CorrectiveTrainConfig.clips, steps * CLIPS_PER_STEP),
-        batch_size=CorrectiveTrainConfig.batch_size * trainer.ranks.size,
-        seed=trainer.config.seed,
-    )
-    corrected = train_corrective(
-        bundle,
-        clips,
-        config,
-        own,
-        device=trainer.learner.device,
-        ranks=trainer.ranks,
-        listener=listener,
-        resume=resume,
-    )
-    return corrected if corrective_gain(corrected.card) > 0 else _without(bundle, corrected, own, trainer, listener)
-
-
-def _without(bundle: Bundle, corrected: Bundle, own: Path, trainer: Trainer, listener: RunListener) -> Bundle:
-    """Return the model as it was before stage two, which did harm; what came of that is kept beside it."""
-    if trainer.ranks.leads:
-        save_bundle(corrected, own / MODEL_FILE)
-    listener.on_warning(
-        "the corrective network does no more good than harm on held-out clips, so the model goes without it; "
-        f"with it, the model is {own / MODEL_FILE}"
-    )
-    return bundle
-
-
 def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
     for name, batch in (("--batch-size", config.batch_size), ("--unlabeled-batch-size", config.frames_unlabeled)):
         if batch % ranks.size:
@@ -300,78 +241,6 @@ def _check_ranks(config: TrainConfig, ranks: Ranks) -> None:
                 f"{name} must be a multiple of the {ranks.size} processes that share the batch, found {batch}",
                 hint=f"use {-(-batch // ranks.size) * ranks.size}",
             )
-
-
-def _gather(sources: SourcesConfig, listener: RunListener) -> DataSources:
-    found = gather_sources(sources)
-    report = check_data(
-        found.labeled,
-        found.unlabeled,
-        found.val,
-        negatives=found.negatives,
-        faults=found.faults,
-        warnings=found.warnings,
-        cheap=True,
-    )
-    report.raise_faults()
-    for warning in report.warnings:
-        listener.on_warning(warning)
-    for what, hint in lacks_for_training(found):
-        raise UsageError(what, hint=hint)
-    return found
-
-
-def _load(found: DataSources, config: TrainConfig) -> TrainingData:
-    unlabeled = None
-    if found.unlabeled:
-        # A supervised run counts them, so that its epochs are as long as those it is compared with, but reads none.
-        keep = config.keep_frames and config.uses_unlabeled
-        unlabeled = FrameStore(
-            [record.image for record in found.unlabeled],
-            None,
-            size=config.size,
-            keep=keep,
-            crop=config.field_of_view == "auto",
-        )
-    labeled = _store(found.labeled, config, found.negatives)
-    if config.empty_share is not None:
-        _check_empty_share(config, len(labeled.empty()), len(labeled))
-    return TrainingData(labeled=labeled, validation=_store(found.val, config), unlabeled=unlabeled)
-
-
-def _store(
-    records: Sequence[LabeledRecord], config: TrainConfig, negatives: Sequence[UnlabeledRecord] = ()
-) -> FrameStore:
-    images = [*(record.image for record in records), *(record.image for record in negatives)]
-    masks = [*(record.mask for record in records), *(None for _ in negatives)]
-    return FrameStore(images, masks, size=config.size, keep=config.keep_frames, crop=config.field_of_view == "auto")
-
-
-def _check_empty_share(config: TrainConfig, empty: int, frames: int) -> None:
-    assert config.empty_share is not None
-    wanted = round(config.empty_share * config.batch_size)
-    if wanted and not empty:
-        raise UsageError(
-            "--empty-share needs frames without a lesion, found none", hint="give some with --negatives DIR"
-        )
-    if wanted < config.batch_size and empty == frames:
-        raise UsageError("training needs frames with a lesion, found none", hint="check the masks given to --labeled")
-
-
-def _start_weights(config: TrainConfig) -> Start | None:
-    """Return what gives the networks the weights they start from; nothing is fetched while networks are built."""
-    if config.start_from is not None:
-        model = Path(config.start_from)
-        return lambda network, number: load_network_weights(network, number, model)
-    if config.encoder_weights == "none":
-        return None
-    imagenet = config.encoder_weights == "imagenet"
-    path = imagenet_encoder(config.encoder) if imagenet else Path(config.encoder_weights)
-
-    def start(network: UNet, _: int) -> None:
-        load_encoder_weights(network, path)
-
-    return start
 
 
 def _record(
@@ -387,11 +256,3 @@ def _record(
         "data_digest": data_digest(found) if before is None else before["data_digest"],
         "schedule": resolved,
     }
-
-
-def _check_data_unchanged(folder: Path, found: DataSources) -> None:
-    if read_record(folder / CONFIG_FILE).get("data_digest") != data_digest(found):
-        raise InputError(
-            f"the data are no longer those that {folder} was trained on: files were changed, added or removed",
-            hint="restore them, or begin a new run",
-        )

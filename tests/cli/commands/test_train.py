@@ -372,7 +372,7 @@ def test_a_time_without_a_unit_is_refused(data: Sequence[str], tmp_path: Path, t
 def test_a_corrective_network_that_does_harm_is_left_out_and_kept_beside(
     data: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float
 ) -> None:
-    monkeypatch.setattr("endoseg_cli.training.run.corrective_gain", lambda card: gain)
+    monkeypatch.setattr("endoseg_cli.training.stage_two.corrective_gain", lambda card: gain)
     out = tmp_path / "run"
     options = [option for option in SMALL if option != "--no-corrective"]
     invoke(*data, *options, "--max-steps", "2", "--corrective-steps", "1", "--out", str(out))

@@ -112,7 +112,7 @@ def test_what_the_help_says_are_the_defaults() -> None:
 
 
 def test_train_does_it_as_stage_two(data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endoseg_cli.training.run.corrective_gain", lambda card: 0.1)  # one step does no good
+    monkeypatch.setattr("endoseg_cli.training.stage_two.corrective_gain", lambda card: 0.1)  # one step does no good
     out = tmp_path / "run"
     network = ("--encoder", "mobilenet_v2", "--decoder-channels", "8,8,8,8,8", "--encoder-weights", "none")
     schedule = ("--size", "32", "--batch-size", "2", "--max-steps", "1", "--val-fraction", "0.4")
