@@ -106,10 +106,12 @@ def write_splits(split: Split, out: Path, every: int, scored: Sequence[LabeledRe
     rest = tuple(record for record in named if record not in kept)
     unlabeled = tuple(split.unlabeled)
     if scored is not None:
-        held = {record.image for record in scored}
-        kept = tuple(record for record in kept if record.image not in held)
+        held = {record.image.resolve() for record in scored}
+        if clash := next((record.image for record in split.val if record.image.resolve() in held), None):
+            sys.exit(f"--scored: {clash} is in the val list of the split as well, which chooses the model")
+        kept = tuple(record for record in kept if record.image.resolve() not in held)
         unmasked = (UnlabeledRecord(image=one.image, group=one.group, name=one.name) for one in rest)
-        unlabeled = tuple(record for record in (*unlabeled, *unmasked) if record.image not in held)
+        unlabeled = tuple(record for record in (*unlabeled, *unmasked) if record.image.resolve() not in held)
         rest = tuple(scored)
     paths = {name: out / f"{name}.json" for name in ("train", *SETS)}
     write_split(paths["train"], Split(labeled=kept, unlabeled=unlabeled, val=split.val))
@@ -123,6 +125,7 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
     result = out / "results" / file_name(row, seed)
     run = out / "runs" / result.stem
     if result.is_file():
+        check_scored(result, splits)
         return
     print(f"{row}, seed {seed}", file=sys.stderr, flush=True)
     began, cpu = time.monotonic(), os.times()
@@ -163,6 +166,15 @@ def complete(row: str, seed: int, splits: dict[str, Path], out: Path, more: Sequ
             **{column: [int(frame[column]) for frame in frames] for column in COLUMNS},
         }
     write_whole(result, json.dumps(found, indent=1))
+
+
+def check_scored(result: Path, splits: dict[str, Path]) -> None:
+    """End the comparison if a result is of other frames than would be scored now."""
+    found = json.loads(result.read_text(encoding="utf-8"))
+    for key in SETS:
+        val = json.loads(splits[key].read_text(encoding="utf-8"))["val"]
+        if sorted(Path(name).name for name in found[key]["names"]) != sorted(Path(one["image"]).stem for one in val):
+            sys.exit(f"{result} is of other frames than {splits[key]}: choose another --out")
 
 
 def pack(ledger: Path, out: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from endoseg_cli.data.sets.split import read_split
 
@@ -69,9 +71,9 @@ def test_a_ledger_holds_all_results_for_another_machine(tmp_path: Path) -> None:
 
 def test_frames_kept_for_scoring_are_in_no_list_to_train_with(tmp_path: Path) -> None:
     compare = runpy.run_path(str(EXAMPLES / "compare_methods.py"))
-    names = {"labeled": 4, "unlabeled": 3, "val": 1}
+    counts = {"labeled": 4, "unlabeled": 3, "val": 1}
     lists: dict[str, list[dict[str, str]]] = {}
-    for kind, number in names.items():
+    for kind, number in counts.items():
         for index in range(number):
             for folder in ("images", "masks"):
                 (tmp_path / folder).mkdir(exist_ok=True)
@@ -81,12 +83,23 @@ def test_frames_kept_for_scoring_are_in_no_list_to_train_with(tmp_path: Path) ->
     val = lists.pop("val")
     (tmp_path / "split.json").write_text(json.dumps({"train": lists, "val": val}))
     everything = read_split(tmp_path / "split.json")
-    held = (everything.labeled[2], *everything.val)  # not among those that keep their masks
+    relative = replace(everything.labeled[2], image=everything.labeled[2].image.parent / "../images/labeled2.png")
+    held = (relative,)  # not among those that keep their masks, and named in another way
     (tmp_path / "out").mkdir()
     compare["write_splits"](everything, tmp_path / "out", 4, held)
     train, same = (read_split(tmp_path / "out" / f"{name}.json", outside=True) for name in ("train", "same"))
     labeled, unlabeled = ({one.image for one in records} for records in (train.labeled, train.unlabeled))
-    scored = {one.image for one in same.val}
+    scored = {one.image.resolve() for one in same.val}
     assert labeled == {everything.labeled[0].image}
     assert len(unlabeled) == 3 + 2  # those that lost their masks, less the one kept for scoring
-    assert scored == {one.image for one in held} and not scored & (labeled | unlabeled)
+    assert scored == {everything.labeled[2].image} and not scored & (labeled | unlabeled)
+    with pytest.raises(SystemExit, match="in the val list of the split as well"):
+        compare["write_splits"](everything, tmp_path / "out", 4, everything.val)
+
+    result = tmp_path / "supervised-0.json"
+    paths = {key: tmp_path / "out" / f"{key}.json" for key in ("same", "other")}
+    result.write_text(json.dumps({"same": {"names": ["images/labeled2"]}, "other": {"names": ["val0"]}}))
+    compare["check_scored"](result, paths)
+    result.write_text(json.dumps({"same": {"names": ["labeled1"]}, "other": {"names": ["val0"]}}))
+    with pytest.raises(SystemExit, match="of other frames than"):
+        compare["check_scored"](result, paths)

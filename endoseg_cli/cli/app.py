@@ -93,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         check_not_empty(given)
         code = app(args=given, prog_name="endoseg", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.Abort:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except ClickError as error:

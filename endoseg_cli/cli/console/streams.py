@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from typing import Any
@@ -15,12 +16,12 @@ class _Results(io.FileIO):
     _has_failed = False
 
     def write(self, data: Any) -> int:
-        if not self._has_failed:
+        if memoryview(data).nbytes and not self._has_failed:  # typer writes nothing, to see what comes of it
             try:
                 return super().write(data)
-            except BrokenPipeError:
-                pass
             except OSError as error:
+                if _is_left(error):
+                    return memoryview(data).nbytes
                 self._has_failed = True
                 message = f"cannot write to stdout: {error.strerror}"
                 raise OutputError(message, hint="send it elsewhere; files that were asked for are written") from error
@@ -37,6 +38,11 @@ class _Messages(io.FileIO):
             return memoryview(data).nbytes
 
 
+def _is_left(error: OSError) -> bool:
+    """Whether nobody reads what is written to a pipe; Windows has another word for it."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
+
 def outlive_readers() -> None:
     """Let the work go on where a pipe's reader has gone (`| head`, a pager that is left), or a log's disk is full.
 
@@ -51,8 +57,10 @@ def _kept_up(stream: Any, kind: type[io.FileIO]) -> Any:
     if not isinstance(stream, io.TextIOWrapper) or stream not in (sys.__stdout__, sys.__stderr__) or stream.isatty():
         return stream
     stream.flush()
+    raw = kind(stream.fileno(), "w", closefd=False)
+    is_unbuffered = isinstance(stream.buffer, io.RawIOBase)  # python -u
     return io.TextIOWrapper(
-        io.BufferedWriter(kind(stream.fileno(), "w", closefd=False)),
+        raw if is_unbuffered else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,

@@ -36,7 +36,7 @@ from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
-from endoseg_cli.networks.running.side_by_side import on_one_thread, threads_for
+from endoseg_cli.networks.running.side_by_side import on_few_threads, threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -132,7 +132,7 @@ class Predictor:
 
     def beside(self, work: Callable[[Item], Result]) -> Callable[[Item], Result]:
         """Return smaller `work` with torch, for a thread that works while the networks do and leaves them the cores."""
-        return on_one_thread(work) if self.device.type == "cpu" else work
+        return on_few_threads(work) if self.device.type == "cpu" else work
 
     @property
     def half_precision(self) -> str:

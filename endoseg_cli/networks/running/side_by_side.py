@@ -33,8 +33,8 @@ def threads_for(networks: int) -> ThreadPoolExecutor:
     return threads
 
 
-def on_one_thread(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
-    """Return `work` for a thread that shall use one of torch's threads alone, from its first call on.
+def on_few_threads(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """Return `work` for a thread that shall use a quarter of torch's threads, from its first call on; at least one.
 
     For networks so small that their threads would wait for one another, beside others that keep all cores busy.
     """
@@ -43,7 +43,7 @@ def on_one_thread(work: Callable[[Item], Result]) -> Callable[[Item], Result]:
     def run(item: Item) -> Result:
         if not hasattr(held, "done"):
             held.done, whole = True, torch.get_num_threads()
-            _hold_this_thread_to(1)
+            _hold_this_thread_to(max(whole // 4, 1))
             # what threads have that are yet to start is set by whoever sets it last, in whatever thread
             restoring = threading.Thread(target=torch.set_num_threads, args=(whole,))
             restoring.start()

@@ -77,7 +77,7 @@ class Trainer:
             self.schedule,
             share=ranks.share,
             device=device,
-            normalise=self.learner.normalise,
+            normalise=lambda images: self.learner.normalise(images),
         )
         self.scored: Sequence[UNet] = self.learner.judged
         """The networks as they were last validated: with settled statistics, if these are on."""

@@ -26,8 +26,6 @@ from endoseg_cli.video.reading.timestamps import DecodingTimes, TimestampRepair
 # A recording cut in the middle of a long group of pictures starts with this many undecodable packets at worst
 # (40 s at 25 frames a second); refusing a packet takes microseconds, so waiting costs nothing.
 _MAX_FAILURES_IN_A_ROW = 1000
-_B_FRAMES_LIE_BETWEEN = frozenset({"h264", "mpeg2video", "mpeg4"})
-"""Codecs whose other frames do without the B-frames."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +67,7 @@ class Decoder:
         `threads` 0 means one per core, fewer for large frames.
         """
         self.path = path
-        self._threads = threads
+        self._threads, self._skips = threads, False
         self.damage = Damage()
         self._open()
         try:
@@ -98,15 +96,13 @@ class Decoder:
         self.container.close()
 
     def skim(self) -> None:
-        """Leave out frames that few others depend on (B-frames) from here on, where that shifts no timestamp.
+        """Leave out the frames that no other depends on from here on, where that shifts no timestamp.
 
-        For who looks at a few frames only: they are half to three quarters of the work. Numbers of frames and `damage`
-        mean nothing afterwards.
+        For who looks at a few frames only: with B-frames they are up to half of the work. Numbers of frames and
+        `damage` mean nothing afterwards.
         """
-        if self._decoding_times is None and self._finer is None:
-            # HEVC of some encoders has nothing but B-frames after the first
-            are_few = self.stream.codec_context.name in _B_FRAMES_LIE_BETWEEN
-            self.stream.codec_context.skip_frame = "BIDIR" if are_few else "NONREF"
+        self._skips = self._decoding_times is None and self._finer is None
+        self._set_skipping()
 
     def frames(self, from_pts: int | None = None) -> Iterator[DecodedFrame]:
         """Yield all frames, or those from a timestamp on; then `damage` is complete."""
@@ -120,7 +116,12 @@ class Decoder:
         self.container, self.stream = open_video(self.path)
         self.stream.thread_type = "AUTO"
         self.stream.thread_count = threads_within(self.stream.width, self.stream.height, self._threads)
+        self._set_skipping()
         self._restart()
+
+    def _set_skipping(self) -> None:
+        if self._skips:
+            self.stream.codec_context.skip_frame = "NONREF"
 
     def _restart(self) -> None:
         """Set everything that depends on the position in the file."""

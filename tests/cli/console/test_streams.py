@@ -47,3 +47,12 @@ def test_messages_that_cannot_be_kept_stop_nothing(tmp_path: Path) -> None:
         code = SPEAKS.format(stream="stderr", path=str(tmp_path / "done"))
         done = subprocess.run([sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, check=True)
     assert (tmp_path / "done").is_file() and not done.stdout
+
+
+def test_python_without_buffers_stays_without() -> None:
+    code = (
+        "import os, sys; from endoseg_cli.cli.console.streams import outlive_readers; outlive_readers();"
+        "sys.stdout.write('out'); sys.stderr.write('err'); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-u", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("out", "err")

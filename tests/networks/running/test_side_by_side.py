@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from endoseg_cli.inference.predict.predictor import BATCH_OF_TWO_NETWORKS, Predictor
-from endoseg_cli.networks.running.side_by_side import on_one_thread, threads_for
+from endoseg_cli.networks.running.side_by_side import on_few_threads, threads_for
 from tests.networks.tiny import calibrated_bundle
 
 
@@ -85,13 +85,13 @@ def test_an_error_of_a_network_is_heard(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_thread_held_to_one_leaves_all_others_alone() -> None:
+def test_a_thread_held_to_few_leaves_all_others_alone() -> None:
     found: list[int] = []
 
     def note(number: int) -> None:
         found.append(number * torch.get_num_threads())
 
-    held = on_one_thread(note)
+    held = on_few_threads(note)
 
     def twice() -> None:
         held(1)
