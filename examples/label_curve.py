@@ -7,7 +7,9 @@
     python label_curve.py runs/every-16 runs/every-8 runs/every-4 runs/every-2 runs/every-1 --out curve.png
 
 A panel for each scored set, a line for each row through the means over seeds, a bar from the lowest seed to the
-highest. The same numbers are printed as Markdown. With --every 1 no frame of the same hospitals is left to be scored.
+highest. The same numbers are printed as Markdown. With --every 1 no frame of the same hospitals is left to be scored
+unless --scored kept some. `--ledger FILE` keeps what the folders hold in one file, from which the curve is drawn again
+where no folders are given.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -31,27 +34,44 @@ Curves = dict[str, dict[str, dict[int, list[float]]]]
 def main() -> None:
     """Read the command line, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+", help="what compare_methods.py wrote to as --out")
+    parser.add_argument("folders", type=Path, nargs="*", help="what compare_methods.py wrote to as --out")
+    parser.add_argument("--ledger", type=Path, help="one file that keeps the results")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["supervised", "endo-semis"])
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
     arguments = parser.parse_args()
-    curves = read_curves(arguments.folders, arguments.rows)
+    runs = read_runs(arguments.folders) if arguments.folders else json.loads(arguments.ledger.read_text())
+    if arguments.folders and arguments.ledger is not None:
+        lines = ",\n".join(json.dumps(run, separators=(",", ":")) for run in runs)
+        arguments.ledger.write_text(f"[\n{lines}\n]\n")
+    curves = curves_of(runs, arguments.rows)
     draw(curves, arguments.out)
     print_table(curves)
 
 
-def read_curves(folders: list[Path], rows: list[str]) -> Curves:
-    """Return what the folders hold of the rows."""
-    curves: Curves = {key: {row: defaultdict(list) for row in rows} for key in SETS}
+def read_runs(folders: list[Path]) -> list[dict[str, Any]]:
+    """Return the results in the folders, each with its number of masks."""
+    runs = []
     for folder in folders:
         split = json.loads((folder / "train.json").read_text(encoding="utf-8"))
-        masks = len(split["train"]["labeled"])
         for path in sorted((folder / "results").glob("*.json")):
             run = json.loads(path.read_text(encoding="utf-8"))
+            kept = {"row": run["row"], "seed": run["seed"], "masks": len(split["train"]["labeled"])}
             for key in SETS:
-                scores = dice(run, key, lesions=True)
-                if run["row"] in rows and scores.size:
-                    curves[key][run["row"]][masks].append(100 * float(scores.mean()))
+                names = [Path(name).name for name in run[key]["names"]]
+                kept[key] = {**{name: run[key][name] for name in ("present", "predicted")}, "names": names}
+                kept[key]["dice"] = [round(value, 4) for value in run[key]["dice"]]
+            runs.append(kept)
+    return runs
+
+
+def curves_of(runs: list[dict[str, Any]], rows: list[str]) -> Curves:
+    """Return the scores of the rows by number of masks."""
+    curves: Curves = {key: {row: defaultdict(list) for row in rows} for key in SETS}
+    for run in runs:
+        for key in SETS:
+            scores = dice(run, key, lesions=True)
+            if run["row"] in rows and scores.size:
+                curves[key][run["row"]][run["masks"]].append(100 * float(scores.mean()))
     return curves
 
 

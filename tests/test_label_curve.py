@@ -47,7 +47,9 @@ def test_a_curve_over_the_numbers_of_masks(tmp_path: Path) -> None:
         },
     )
     many = _results(tmp_path / "many", 124, {("endo-semis", 0): [0.8, 0.9]}, has_same=False)
-    printed = _run(EXAMPLES / "label_curve.py", few, many, "--out", tmp_path / "curve.png")
+    ledger = tmp_path / "curve.json"
+    printed = _run(EXAMPLES / "label_curve.py", few, many, "--out", tmp_path / "curve.png", "--ledger", ledger)
+    assert printed == _run(EXAMPLES / "label_curve.py", "--out", tmp_path / "again.png", "--ledger", ledger)
     assert "| same hospitals | supervised | 40.0 (30.0, 50.0) | - |" in printed
     assert "| another hospital | endo-semis | 60.0 | 85.0 |" in printed and "cps" not in printed
     picture = cv2.imread(str(tmp_path / "curve.png"))
