@@ -27,6 +27,8 @@ from compare_methods import ROWS, SETS, dice
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from endoseg_cli.part_file import write_whole
+
 Curves = dict[str, dict[str, dict[int, list[float]]]]
 """Dice in % of each seed on frames with a lesion, by scored set, row and number of masks."""
 
@@ -39,10 +41,14 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["supervised", "endo-semis"])
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
     arguments = parser.parse_args()
-    runs = read_runs(arguments.folders) if arguments.folders else json.loads(arguments.ledger.read_text())
+    if not arguments.folders and (arguments.ledger is None or not arguments.ledger.is_file()):
+        parser.error("expected folders, or a --ledger that is there, found neither")
+    runs = (
+        read_runs(arguments.folders) if arguments.folders else json.loads(arguments.ledger.read_text(encoding="utf-8"))
+    )
     if arguments.folders and arguments.ledger is not None:
         lines = ",\n".join(json.dumps(run, separators=(",", ":")) for run in runs)
-        arguments.ledger.write_text(f"[\n{lines}\n]\n")
+        write_whole(arguments.ledger, f"[\n{lines}\n]\n")
     curves = curves_of(runs, arguments.rows)
     draw(curves, arguments.out)
     print_table(curves)

@@ -50,6 +50,10 @@ def test_a_curve_over_the_numbers_of_masks(tmp_path: Path) -> None:
     ledger = tmp_path / "curve.json"
     printed = _run(EXAMPLES / "label_curve.py", few, many, "--out", tmp_path / "curve.png", "--ledger", ledger)
     assert printed == _run(EXAMPLES / "label_curve.py", "--out", tmp_path / "again.png", "--ledger", ledger)
+    nothing = [sys.executable, str(EXAMPLES / "label_curve.py"), "--out", str(tmp_path / "none.png")]
+    refused = subprocess.run(nothing, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "expected folders, or a --ledger" in refused.stderr
+    assert "Traceback" not in refused.stderr and not (tmp_path / "none.png").exists()
     assert "| same hospitals | supervised | 40.0 (30.0, 50.0) | - |" in printed
     assert "| another hospital | endo-semis | 60.0 | 85.0 |" in printed and "cps" not in printed
     picture = cv2.imread(str(tmp_path / "curve.png"))
