@@ -1,0 +1,287 @@
+"""See whether a GPU predicts what the CPU does, and how fast, in minutes and without data, a network or PyAV.
+
+    python examples/predict_on_gpu.py --out "$OUT"
+
+Renders frames, predicts them on the CPU in fp32 and on the device in every precision, and corrects them; then times the
+networks one frame at a time as in a plain loop, `Predictor` with batches of 1 to 64, and the parts of a batch: upload,
+forward pass (as it is, as a CUDA graph, with --compile compiled), download, presence. Every check is told, none stops
+the others; OUT/predict-on-gpu.json holds all numbers. `--device cpu --frames 4 --batches 1 2 --seconds 0.1`
+tries it without a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endoseg_cli.benchmark.machine import describe_machine
+from endoseg_cli.benchmark.measure import MeasureConfig, measure
+from endoseg_cli.inference.predict.corrector import Corrector, PredictedFrame
+from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.networks.files.bundle import Bundle, load_bundle
+from endoseg_cli.networks.files.models import resolve_weights
+from endoseg_cli.networks.running.device import Precision
+from endoseg_cli.networks.running.presence import demand_presence
+from endoseg_cli.phantom.dataset import clip_frames, clip_scene
+from endoseg_cli.phantom.world.config import ClipConfig, PhantomConfig
+
+Pixels = NDArray[np.uint8]
+Maps = NDArray[np.float32]
+Found = dict[str, Any]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+BATCHES = (1, 4, 16, 32, 64)
+WARM_UP = 3
+
+
+def main() -> None:
+    """Read the command line, and check and time everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", help="model file, run folder or name (default: polyp-lite)")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--frames", type=int, default=64, help="frames of the rendered clip")
+    parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="batch sizes to time")
+    parser.add_argument("--seconds", type=float, default=1.0, help="about how long each repeat takes")
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too: a minute more")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    bundle = load_bundle(resolve_weights(arguments.weights))
+    frames = rendered(arguments.frames, bundle.card.input_size)
+    config = MeasureConfig(seconds=arguments.seconds, repeats=3)
+    precisions = [each for each in PRECISIONS if each != "fp16" or device.type == "cuda"]
+
+    found: Found = {"machine": describe_machine(device), "frames": len(frames)}
+    expected = told("on the CPU", partial(predict_and_correct, bundle, frames, "cpu", "fp32"))
+    for precision in precisions:
+        check = partial(agreement, expected, bundle, frames, arguments.device, precision)
+        found[f"agreement {precision}"] = told(f"agreement in {precision}", check)
+    found["plain loop"] = told("one frame at a time, fp32", partial(time_plain, bundle, frames, device, config))
+    for size in arguments.batches:
+        timing = partial(time_predictor, bundle, frames, arguments.device, size, config)
+        found[f"predictor, batches of {size}"] = told(f"predictor, batches of {size}", timing)
+    for precision in precisions:
+        timing = partial(time_parts, bundle, frames, device, precision, config, compiled=arguments.compile)
+        found[f"parts {precision}"] = told(f"parts of a batch in {precision}", timing)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "predict-on-gpu.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def rendered(count: int, size: tuple[int, int]) -> list[Pixels]:
+    """Render a clip of so many frames (h, w, 3)."""
+    rate = 25.0
+    clip = ClipConfig(seconds=max(count / rate, 0.2), frames_per_second=rate)
+    scene = clip_scene(PhantomConfig(size=size), clip, 0)
+    return [np.ascontiguousarray(frame.picture) for frame in islice(clip_frames(scene, size, clip), count)]
+
+
+def predict_and_correct(
+    bundle: Bundle, frames: Sequence[Pixels], device: str, precision: Precision
+) -> tuple[Maps, Maps]:
+    """Return probabilities of the networks, and of the corrective network over windows of their frames."""
+    predictor = Predictor(bundle, device=device, precision=precision)
+    maps = predictor.predict_with_uncertainty(frames)
+    if predictor.corrective is None:
+        return maps[0], maps[0]
+    window = predictor.corrective.config.window
+    corrector: Corrector[Any] = Corrector(
+        predictor.corrective,
+        window=window,
+        device=predictor.device,
+        dtype=predictor.corrective_precision,
+        presence=predictor.presence,
+    )
+    seen = [
+        corrector.encode(PredictedFrame(picture=frame, probability=one, uncertainty=another, time=0.0))
+        for frame, one, another in zip(frames, *maps, strict=True)
+    ]
+    reach = window // 2
+    corrected = []
+    for index in range(len(frames)):
+        first = max(index - reach, 0)
+        chosen = range(first, min(index + reach + 1, len(frames)))
+        offsets = [float(each - index) for each in chosen]
+        corrected.append(corrector.fuse([seen[each] for each in chosen], index - first, offsets))
+    return maps[0], np.stack(corrected)
+
+
+def agreement(
+    expected: tuple[Maps, Maps] | None, bundle: Bundle, frames: Sequence[Pixels], device: str, precision: Precision
+) -> Found:
+    """Return how far the device's probabilities and masks are from the CPU's."""
+    assert expected is not None, "the CPU must have predicted"
+    found = predict_and_correct(bundle, frames, device, precision)
+    return {
+        name: {
+            "largest difference": float(np.abs(one - another).max()),
+            "mean Dice of the masks": float(np.mean([_dice(a, b) for a, b in _masks(one, another)])),
+            "frames drawn in one alone": sum(bool(a.any() != b.any()) for a, b in _masks(one, another)),
+        }
+        for name, one, another in zip(("networks", "corrective network"), expected, found, strict=True)
+    }
+
+
+def _masks(one: Maps, another: Maps) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    return list(zip(one > 0.5, another > 0.5, strict=True))
+
+
+def _dice(one: NDArray[np.bool_], another: NDArray[np.bool_]) -> float:
+    total = one.sum() + another.sum()
+    return 2 * float((one & another).sum()) / float(total) if total else 1.0
+
+
+def time_plain(bundle: Bundle, frames: Sequence[Pixels], device: torch.device, config: MeasureConfig) -> Found:
+    """Time what one would write by oneself: networks as they are, one frame at a time, in fp32."""
+    networks = [network.to(device).eval() for network in bundle.networks]
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (bundle.card.mean, bundle.card.std))
+
+    def work(count: int) -> int:
+        with torch.inference_mode():
+            for index in range(count):
+                image = torch.from_numpy(frames[index % len(frames)]).to(device).permute(2, 0, 1)[None].float() / 255
+                image = (image - mean) / std
+                torch.stack([torch.sigmoid(network(image)) for network in networks]).mean(0).cpu()
+        return count
+
+    return measure(work, config, first=WARM_UP).to_dict()
+
+
+def time_predictor(bundle: Bundle, frames: Sequence[Pixels], device: str, size: int, config: MeasureConfig) -> Found:
+    """Time `Predictor` as `segment --refine flagged` uses it, in its own precision."""
+    predictor = Predictor(bundle, device=device, batch_size=size)
+
+    def work(count: int) -> int:
+        batches = max(round(count / size), 1)
+        for number in range(batches):
+            predictor.predict_with_uncertainty([frames[(number * size + each) % len(frames)] for each in range(size)])
+        return batches * size
+
+    _forget_peak(predictor.device)
+    timing = measure(work, config, first=WARM_UP * size).to_dict()
+    return {**timing, "precision": predictor.half_precision or "fp32", "peak bytes": _peak(predictor.device)}
+
+
+def time_parts(
+    bundle: Bundle,
+    frames: Sequence[Pixels],
+    device: torch.device,
+    precision: Precision,
+    config: MeasureConfig,
+    *,
+    compiled: bool,
+) -> Found:
+    """Time the parts of a batch alone, each waited for, with batches as they are by default."""
+    predictor = Predictor(bundle, device=str(device), precision=precision)
+    size = predictor.batch_size
+    batch = np.stack([frames[each % len(frames)] for each in range(size)])
+    is_half = predictor.precision != torch.float32
+
+    def uploaded() -> Tensor:
+        images = predictor._normalise(torch.from_numpy(batch).permute(0, 3, 1, 2).to(device))
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def forward(images: Tensor, networks: Sequence[Callable[[Tensor], Tensor]], *, cached: bool = True) -> Tensor:
+        with torch.autocast(device.type, predictor.precision, enabled=is_half, cache_enabled=cached):
+            return torch.stack([torch.sigmoid(network(images).float()) for network in networks]).mean(0)
+
+    def one_by_one(work: Callable[[], object]) -> Callable[[int], int]:
+        def run(count: int) -> int:
+            with torch.inference_mode():
+                for _ in range(max(round(count / size), 1)):
+                    work()
+                    _wait(device)
+            return max(round(count / size), 1) * size
+
+        return run
+
+    def timed_alone(work: Callable[[], object]) -> Found:
+        return measure(one_by_one(work), config, first=WARM_UP * size).to_dict()
+
+    networks = predictor._networks
+    with torch.inference_mode():
+        images = uploaded()
+        maps = forward(images, networks)
+        said: Maps = maps.cpu().numpy()
+    works: dict[str, Callable[[], object]] = {
+        "upload and normalise": uploaded,
+        "forward": lambda: forward(images, networks),
+        "download": lambda: maps.cpu(),
+        "presence": lambda: demand_presence(said, predictor.presence),
+    }
+    found: Found = {"batch": size}
+    if device.type == "cuda":
+        graph = told("capture as a CUDA graph", lambda: _captured(lambda: forward(images, networks, cached=False)))
+        if graph is not None:
+            works["forward as a CUDA graph"] = graph
+    if compiled:
+        fast = [torch.compile(network, mode="max-autotune-no-cudagraphs") for network in networks]
+        works["forward compiled"] = lambda: forward(images, fast)
+    for name, work in works.items():
+        found[name] = told(name, partial(timed_alone, work))
+    return found
+
+
+@torch.inference_mode()
+def _captured(forward: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Return a replay of `forward`, whose kernels are started all at once."""
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(WARM_UP):
+            expected = forward()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = forward()
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    difference = float((replay() - expected).abs().max())
+    assert difference < 1e-3, f"the graph differs from what it was made of by {difference}"
+    return replay
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak(device: torch.device) -> int | None:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def told(name: str, check: Callable[[], Any]) -> Any:
+    """Return what a check finds, telling it and how long it took; None where it fails."""
+    began = time.monotonic()
+    try:
+        found = check()
+        shown = "done"
+        if isinstance(found, dict):
+            shown = (
+                "done" if "batch" in found else str({name: value for name, value in found.items() if name != "seconds"})
+            )
+    except Exception as error:
+        found, shown = None, f"FAILED: {type(error).__name__}: {error}"
+    print(f"{name}: {shown} ({time.monotonic() - began:.1f} s)", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
