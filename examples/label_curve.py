@@ -22,7 +22,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from compare_methods import ROWS, SETS, dice
+from compare_methods import COLUMNS, ROWS, SETS, dice
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -62,9 +62,10 @@ def read_runs(folders: list[Path]) -> list[dict[str, Any]]:
         for path in sorted((folder / "results").glob("*.json")):
             run = json.loads(path.read_text(encoding="utf-8"))
             kept = {"row": run["row"], "seed": run["seed"], "masks": len(split["train"]["labeled"])}
+            kept["cpu_seconds"] = run["cpu_seconds"]
             for key in SETS:
                 names = [Path(name).name for name in run[key]["names"]]
-                kept[key] = {**{name: run[key][name] for name in ("present", "predicted")}, "names": names}
+                kept[key] = {**{name: run[key][name] for name in COLUMNS}, "names": names}
                 kept[key]["dice"] = [round(value, 4) for value in run[key]["dice"]]
             runs.append(kept)
     return runs

@@ -2,7 +2,8 @@
 
 Machines that run the tests have no GPU. A tensor on the pretended device holds its numbers on the CPU, but says that it
 lies elsewhere; an operation that takes tensors of both places fails, as it would on CUDA, and so does whatever reads
-its numbers without moving it first. It knows nothing of half precision, streams or kernels.
+its numbers without moving it first. An index on the CPU is refused too, which CUDA takes. It knows nothing of half
+precision, streams or kernels, takes no branch that asks for "cuda", and saves its tensors as those of the CPU.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 OTHER = torch.device("lazy")
 """A name that torch knows and has no kernels for: a tensor that is really on it can do nothing."""
 _MOVES = ("_to_copy", "copy_")
+_JOINS = ("stack", "cat")
 
 
 class _Elsewhere(Tensor):
@@ -57,8 +59,11 @@ def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run an operation on the numbers held, after a look at where its tensors lie."""
     tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
     there = [each for each in tensors if isinstance(each, _Elsewhere)]
-    here = [each for each in tensors if not isinstance(each, _Elsewhere) and each.dim() > 0]
     name = func._schema.name.partition("::")[2]
+    in_place = name.endswith("_") and not name.endswith("__")
+    # a single number of the CPU may take part in what is computed elsewhere, but not be changed nor joined with others
+    number_may = name not in _JOINS and not (in_place and not isinstance(args[0], _Elsewhere))
+    here = [each for each in tensors if not isinstance(each, _Elsewhere) and not (number_may and each.dim() == 0)]
     if there and here and name not in _MOVES:
         shapes = [tuple(each.shape) for each in here]
         raise RuntimeError(f"{func}: tensors {shapes} are on the CPU, others are not")
@@ -69,7 +74,8 @@ def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     elif name == "copy_":
         stays = isinstance(args[0], _Elsewhere)
     result = func(*tree_map(_held, tuple(args)), **tree_map(_held, kwargs))
-    if name.endswith("_") and not name.endswith("__"):
+    if in_place:
+        assert args[0].shape == _held(args[0]).shape, f"{func} changes a shape that the tensor could not tell"
         return args[0]
     return tree_map(lambda each: _Elsewhere(each) if stays and isinstance(each, Tensor) else each, result)
 
@@ -115,8 +121,6 @@ def other_device(patch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         for module in (
             "endoseg_cli.inference.predict.predictor",
             "endoseg_cli.inference.suggest.frame_scores",
-            "endoseg_cli.training.run",
-            "endoseg_cli.training.corrective.run",
         ):
             within.setattr(f"{module}.resolve_device", _everything_there)
         within.setattr(torch, "autocast", Autocast)

@@ -56,6 +56,8 @@ def test_a_curve_over_the_numbers_of_masks(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr and not (tmp_path / "none.png").exists()
     assert "| same hospitals | supervised | 40.0 (30.0, 50.0) | - |" in printed
     assert "| another hospital | endo-semis | 60.0 | 85.0 |" in printed and "cps" not in printed
+    kept = json.loads(ledger.read_text())[0]
+    assert kept["cpu_seconds"] == 60 and kept["other"]["tp"] == [1, 1, 0] and len(kept["other"]["dice"]) == 3
     picture = cv2.imread(str(tmp_path / "curve.png"))
     assert picture is not None and picture.std() > 5
 

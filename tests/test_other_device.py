@@ -24,12 +24,12 @@ from endoseg_cli.training.corrective.trainer import CorrectiveData, CorrectiveTr
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import Trainer
 from endoseg_cli.training.settings.config import TrainConfig
+from tests.conftest import Run
 from tests.networks.tiny import SIDE, tiny_bundle, with_corrective
 from tests.other_device import OTHER, other_device
 from tests.training.methods.steps import config_of
 from tests.training.small import CONFIG, make_data, save_frames
 
-Run = Callable[..., object]
 METHODS = ("supervised", "mean-teacher", "fixmatch", "unimatch", "cps", "endo-semis")
 CPU = torch.device("cpu")
 
@@ -51,14 +51,19 @@ def test_the_pretended_device_computes_and_refuses_tensors_of_the_cpu(other: tor
         Normaliser((0.5,) * 3, (0.5,) * 3, CPU)(there)
     with pytest.raises(RuntimeError, match="on the CPU"):
         there + torch.ones(3)
-    assert torch.equal((there + 1).cpu(), torch.arange(1.0, 7.0).view(1, 1, 2, 3))
+    with pytest.raises(RuntimeError, match="on the CPU"):
+        torch.zeros(()).add_(there.sum())
+    with pytest.raises(RuntimeError, match="on the CPU"):
+        torch.stack([torch.zeros(()), there.sum()])
+    assert torch.equal((there + torch.ones(())).cpu(), torch.arange(1.0, 7.0).view(1, 1, 2, 3))
 
 
 def test_predictions_there_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, frames = with_corrective(tiny_bundle()), pictures(3)
 
-    def say() -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    def say(device: torch.device) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
         predictor = Predictor(bundle, precision="fp32", presence=0.51, batch_size=2, tta="flips")
+        assert {value.device for value in _parameters(predictor)} == {device}
         probability, uncertainty = predictor.predict_with_uncertainty(frames)
         assert predictor.corrective is not None
         corrector = Corrector(predictor.corrective, window=3, device=predictor.device)
@@ -69,9 +74,9 @@ def test_predictions_there_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch)
         each = [np.stack(maps) for maps in predictor.predict_each_any_size(frames)]
         return [probability, uncertainty, corrector.fuse(window, 1, (-1.0, 0.0, 1.0)), *each]
 
-    expected = say()
-    with other_device(monkeypatch):
-        found = say()
+    expected = say(CPU)
+    with other_device(monkeypatch) as device:
+        found = say(device)
     for one, another in zip(expected, found, strict=True):
         np.testing.assert_allclose(another, one, atol=1e-5)
 
@@ -79,9 +84,16 @@ def test_predictions_there_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch)
 def test_frames_are_scored_there_as_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, frames = tiny_bundle(), pictures(2)
     expected = FrameScorer(bundle).score(frames)
-    with other_device(monkeypatch):
-        found = FrameScorer(bundle).score(frames)
+    with other_device(monkeypatch) as device:
+        scorer = FrameScorer(bundle)
+        assert all(value.device == device for network in scorer._networks for value in network.parameters())
+        found = scorer.score(frames)
     assert [each.uncertainty for each in found] == pytest.approx([each.uncertainty for each in expected], abs=1e-5)
+
+
+def _parameters(predictor: Predictor) -> list[torch.Tensor]:
+    assert predictor.corrective is not None
+    return [value for network in (*predictor._networks, predictor.corrective) for value in network.parameters()]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +108,8 @@ def test_a_run_there_learns_what_one_on_the_cpu_does(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_data(tmp_path)
-    short = replace(config, max_steps=3, validate_every=2)
+    # pseudo-labels count from the first step on, which is the one that is compared
+    short = replace(config, max_steps=3, validate_every=2, warm_up_steps=0, ramp_steps=0)
 
     def fit(name: str, device: torch.device) -> list[Mapping[str, float]]:
         folder = tmp_path / name
@@ -141,9 +154,10 @@ def test_the_corrective_network_learns_there(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_model_segments_pictures_there(
-    endoseg: Run, tmp_path: Path, random_model: Path, monkeypatch: pytest.MonkeyPatch
+    endoseg: Callable[..., Run], tmp_path: Path, random_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, _ = save_frames(tmp_path, 2)
     with other_device(monkeypatch):
-        endoseg("segment", images[0].parent, "--out", tmp_path / "masks", "--weights", random_model)
-    assert len(list((tmp_path / "masks").glob("*.png"))) == 2
+        run = endoseg("segment", images[0].parent, "--out", tmp_path / "found", "--weights", random_model, "-v")
+    assert run.code == 0 and f"device {OTHER}" in run.stderr
+    assert len(list((tmp_path / "found").glob("*.png"))) == 2

@@ -33,7 +33,7 @@ def test_what_fails_is_told_and_stops_nothing(tmp_path: Path) -> None:
     words = ("--device", "cpu", "--weights", model, "--frames", "5", "--batches", "0", "1", "--seconds", "0.01")
     command = [sys.executable, str(SCRIPT), *map(str, words), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1 and done.stderr == "failed: predictor, batches of 0\n"
     assert "batches of 0: FAILED: UsageError: --batch-size must be 1 to 4096, found 0" in done.stdout
     found = json.loads((tmp_path / "out" / "predict-on-gpu.json").read_text())
     assert found["predictor, batches of 0"] is None and found["predictor, batches of 1"] is not None
