@@ -29,8 +29,9 @@ from torch import Tensor
 
 from endoseg_cli.benchmark.machine import describe_machine
 from endoseg_cli.benchmark.measure import MeasureConfig, measure
-from endoseg_cli.inference.predict.corrector import Corrector, PredictedFrame
+from endoseg_cli.inference.predict.corrector import PredictedFrame
 from endoseg_cli.inference.predict.predictor import Predictor
+from endoseg_cli.inference.refine.refiner import RefineConfig, RefinedFrame, make_refiner
 from endoseg_cli.networks.files.bundle import Bundle, load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
 from endoseg_cli.networks.running.device import Precision
@@ -44,6 +45,8 @@ Maps = NDArray[np.float32]
 Found = dict[str, Any]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 BATCHES = (1, 4, 16, 32, 64)
+RATE = 25.0
+"""Frames per second of the rendered clip."""
 WARM_UP = 3
 MOST_DIFFERENCE = 0.01
 """Of probabilities; under capture, libraries may choose other kernels."""
@@ -92,8 +95,7 @@ def main() -> None:
 
 def rendered(count: int, size: tuple[int, int]) -> list[Pixels]:
     """Render a clip of so many frames (h, w, 3)."""
-    rate = 25.0
-    clip = ClipConfig(seconds=max(count / rate, 0.2), frames_per_second=rate)
+    clip = ClipConfig(seconds=max(count / RATE, 0.2), frames_per_second=RATE)
     scene = clip_scene(PhantomConfig(size=size), clip, 0)
     return [np.ascontiguousarray(frame.picture) for frame in islice(clip_frames(scene, size, clip), count)]
 
@@ -106,26 +108,12 @@ def predict_and_correct(
     maps = predictor.predict_with_uncertainty(frames)
     if predictor.corrective is None:
         return maps[0], maps[0]
-    window = predictor.corrective.config.window
-    corrector: Corrector[Any] = Corrector(
-        predictor.corrective,
-        window=window,
-        device=predictor.device,
-        dtype=predictor.corrective_precision,
-        presence=predictor.presence,
-    )
-    seen = [
-        corrector.encode(PredictedFrame(picture=frame, probability=one, uncertainty=another, time=0.0))
-        for frame, one, another in zip(frames, *maps, strict=True)
-    ]
-    reach = window // 2
-    corrected = []
-    for index in range(len(frames)):
-        first = max(index - reach, 0)
-        chosen = range(first, min(index + reach + 1, len(frames)))
-        offsets = [float(each - index) for each in chosen]
-        corrected.append(corrector.fuse([seen[each] for each in chosen], index - first, offsets))
-    return maps[0], np.stack(corrected)
+    refiner = make_refiner(predictor, RefineConfig(choice="all"), 0.5)
+    done: list[RefinedFrame] = []
+    for index, (frame, one, another) in enumerate(zip(frames, *maps, strict=True)):
+        done += refiner.step(PredictedFrame(picture=frame, probability=one, uncertainty=another, time=index / RATE))
+    done += refiner.finish()
+    return maps[0], np.stack([each.probability for each in done])
 
 
 def agreement(

@@ -23,6 +23,7 @@ from endoseg_cli.training.corrective.learner import CorrectiveLearner
 from endoseg_cli.training.corrective.trainer import CorrectiveData, CorrectiveTrainer
 from endoseg_cli.training.engine.records import RunListener
 from endoseg_cli.training.engine.trainer import Trainer
+from endoseg_cli.training.methods.table import METHODS
 from endoseg_cli.training.settings.config import TrainConfig
 from tests.conftest import Run
 from tests.networks.tiny import SIDE, tiny_bundle, with_corrective
@@ -30,7 +31,6 @@ from tests.other_device import OTHER, other_device
 from tests.training.methods.steps import config_of
 from tests.training.small import CONFIG, make_data, save_frames
 
-METHODS = ("supervised", "mean-teacher", "fixmatch", "unimatch", "cps", "endo-semis")
 CPU = torch.device("cpu")
 
 
