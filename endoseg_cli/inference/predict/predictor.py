@@ -289,21 +289,14 @@ def _check_precision(runtime: RuntimeName, precision: torch.dtype) -> None:
         raise UsageError("--runtime openvino computes in fp32 or bf16, found --precision fp16", hint="use bf16")
 
 
-def resize_probability(probability: Probability, size: tuple[int, int]) -> Probability:
-    """Resize a probability map (C, h, w) bilinearly to (C, H, W)."""
-    if probability.shape[1:] == tuple(size):
-        return probability
-    planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in probability]
-    return np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
-
-
 def paste_probability(probability: Probability, size: tuple[int, int], box: FieldOfView) -> Probability:
-    """Resize a probability map (C, h, w) of a box to the box, and return it in a frame of `size`: (C, H, W), else 0."""
-    inside = resize_probability(probability, (box.height, box.width))
-    if inside.shape[1:] == tuple(size):
-        return inside
-    frame: Probability = np.zeros((len(probability), *size), np.float32)
-    frame[:, box.y : box.y + box.height, box.x : box.x + box.width] = inside
+    """Resize a map (C, h, w) of a box bilinearly to the box, and return it in a frame (C, H, W) of `size`, else 0."""
+    if probability.shape[1:] == tuple(size) == (box.height, box.width):
+        return probability
+    is_whole = (box.height, box.width) == tuple(size)
+    frame: Probability = (np.empty if is_whole else np.zeros)((len(probability), *size), np.float32)
+    for plane, whole in zip(probability, frame, strict=True):
+        cv2.resize(plane, (box.width, box.height), dst=box.crop(whole), interpolation=cv2.INTER_LINEAR)
     return frame
 
 

@@ -92,6 +92,7 @@ class _Held(Generic[Features]):
     frame: PredictedFrame
     pixels: tuple[int, ...]  # R_n of each class
     features: Features | None = None
+    judgement: list[tuple[FrameFlag | None, bool]] | None = None  # once frames to come cannot change it
 
 
 class Refiner(Generic[Features]):
@@ -180,9 +181,15 @@ class Refiner(Generic[Features]):
         """Return each class's flag of a frame, and whether frames to come cannot change it; () beyond the scene."""
         if not 0 <= index < len(self._scene):
             return []
+        held = self._scene[index]
+        if held.judgement is not None:
+            return held.judgement
         times = self._times()
-        planes = zip(*(held.pixels for held in self._scene), strict=True)
-        return [flag_in_run(pixels, times, index) for pixels in planes]
+        planes = zip(*(each.pixels for each in self._scene), strict=True)
+        judgement = [flag_in_run(pixels, times, index) for pixels in planes]
+        if all(final for _, final in judgement):
+            held.judgement = judgement
+        return judgement
 
     def _refine(self, index: int) -> RefinedFrame:
         frame = self._scene[index].frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -174,4 +174,4 @@ class RecordsWriter(FinishOrAbort):
 
 def _rounded(record: FrameRecord) -> dict[str, object]:
     """Round what nobody needs in full; six decimals tell every timestamp and share apart."""
-    return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(record).items()}
+    return {key: round(value, 6) if isinstance(value, float) else value for key, value in vars(record).items()}

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from endoseg_cli.errors import DeviceError, UsageError
-from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability, Reduce, resize_probability
+from endoseg_cli.inference.predict.predictor import Pixels, Predictor, Probability, Reduce, paste_probability
 from endoseg_cli.networks.files.bundle import IMAGENET_MEAN, IMAGENET_STD, Bundle
+from endoseg_cli.pictures.field_of_view import FieldOfView, whole_frame
 from tests.networks.tiny import constant_bundle, tiny_bundle
 
 
@@ -66,11 +68,19 @@ def test_frames_of_any_size_get_maps_of_their_size() -> None:
 
 def test_resizing_a_map_keeps_a_constant_and_its_range() -> None:
     probability = np.full((2, 8, 8), 0.3, np.float32)
-    assert np.allclose(resize_probability(probability, (5, 13)), 0.3)
-    assert resize_probability(probability, (8, 8)) is probability
+    assert np.allclose(paste_probability(probability, (5, 13), whole_frame(5, 13)), 0.3)
+    assert paste_probability(probability, (8, 8), whole_frame(8, 8)) is probability
     noise = np.random.default_rng(0).random((1, 8, 8), np.float32)
-    larger = resize_probability(noise, (50, 60))
+    larger = paste_probability(noise, (50, 60), whole_frame(50, 60))
     assert larger.dtype == np.float32 and noise.min() <= larger.min() and larger.max() <= noise.max()
+
+
+def test_a_map_of_a_box_lies_in_it_and_is_0_outside() -> None:
+    noise = np.random.default_rng(1).random((2, 8, 8), np.float32)
+    box = FieldOfView(x=7, y=3, width=21, height=30)
+    frame = paste_probability(noise, (40, 50), box)
+    assert np.array_equal(box.crop(frame[1]), cv2.resize(noise[1], (21, 30), interpolation=cv2.INTER_LINEAR))
+    assert frame[0].any() and np.count_nonzero(frame) == np.count_nonzero([box.crop(plane) for plane in frame])
 
 
 class Hungry(Predictor):
