@@ -35,6 +35,7 @@ from endoseg_cli.networks.running.device import (
 from endoseg_cli.networks.running.ensemble import combine
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
+from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
 from endoseg_cli.networks.running.side_by_side import on_few_threads, threads_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
@@ -97,10 +98,7 @@ class Predictor:
         self.corrective_precision = self.precision
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
-        networks = self._networks = [
-            fuse_for_prediction(one).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for one in chosen
-        ]
+        networks = self._networks = [prepared(one, self.device, merge=self.runtime != "onnx") for one in chosen]
         self._run_networks: Logits = self._one_after_the_other
         self._threads: ThreadPoolExecutor | None = None
         if in_pairs and torch.get_num_threads() >= len(networks):

@@ -15,8 +15,8 @@ from endoseg_cli.inference.predict.predictor import Pixels, Probability
 from endoseg_cli.networks.files.bundle import Bundle
 from endoseg_cli.networks.running.device import default_batch_size, resolve_device
 from endoseg_cli.networks.running.ensemble import combine
-from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
+from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -48,7 +48,7 @@ class FrameScorer:
         self.card = bundle.card
         self.device = resolve_device(device)
         self.batch_size = default_batch_size(self.device)
-        self._networks = [fuse_for_prediction(network).to(self.device) for network in bundle.networks]
+        self._networks = [prepared(network, self.device) for network in bundle.networks]
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
 
     @property

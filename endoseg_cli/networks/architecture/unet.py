@@ -84,6 +84,7 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int, dropout: float) -> None:
         super().__init__()
+        self.skip_channels = skip_channels
         self.conv1 = DecoderConv(in_channels + skip_channels, out_channels, dropout)
         self.conv2 = DecoderConv(out_channels, out_channels, dropout)
 
@@ -96,13 +97,21 @@ class DecoderBlock(nn.Module):
         """Return what the skip contributes to the first convolution."""
         return self.conv1.convolve_part(skip, slice(-skip.shape[1], None))
 
-    def run(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None, masks: Iterator[Tensor] | None) -> Tensor:
-        """Run the block on `x`; where `skip_part` is given, the skip itself is not convolved again."""
+    def convolve(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None = None) -> Tensor:
+        """Return the first convolution of `join`; where `skip_part` is given, the skip is not convolved again."""
         if skip_part is None:
-            return self.conv2.run(self.conv1.run(self.join(x, skip), masks), masks)
-        x = self.join(x, None)
-        x = self.conv1[1](self.conv1.convolve_part(x, slice(x.shape[1])) + skip_part)
-        return self.conv2.run(self.conv1.after_norm(x, masks), masks)
+            out: Tensor = self.conv1[0](self.join(x, skip))
+            return out
+        return self.conv1.convolve_part(self.join(x, None), slice(x.shape[1])) + skip_part
+
+    def before_dropout(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None = None) -> Tensor:
+        """Return what the first dropout is applied to; deterministic while BatchNorm is in eval mode."""
+        out: Tensor = self.conv1[1](self.convolve(x, skip, skip_part))
+        return out
+
+    def run(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None, masks: Iterator[Tensor] | None) -> Tensor:
+        """Run the block on `x` with explicit or random dropout."""
+        return self.conv2.run(self.conv1.after_norm(self.before_dropout(x, skip, skip_part), masks), masks)
 
 
 class Decoder(nn.Module):
@@ -152,12 +161,11 @@ class UNet(nn.Module):
 
     def decode_start(self, features: Sequence[Tensor]) -> Tensor:
         """Run the decoder up to its first dropout; with BatchNorm in eval mode this part is deterministic."""
-        first = self._blocks[0]
-        return first.conv1.before_dropout(first.join(features[-1], features[-2]))
+        return self.decoder_blocks[0].before_dropout(features[-1], features[-2])
 
     def decode_skips(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return what the skips add to the decoder's later blocks; no dropout comes before it."""
-        blocks, skips = self._blocks[1:-1], reversed(features[:-2])
+        blocks, skips = self.decoder_blocks[1:-1], reversed(features[:-2])
         return [block.skip_part(skip) for block, skip in zip(blocks, skips, strict=True)]
 
     def decode_rest(
@@ -172,7 +180,7 @@ class UNet(nn.Module):
         Several stochastic passes share `skip_parts` (see `decode_skips`).
         """
         masks = None if dropout_masks is None else iter(dropout_masks)
-        first, *others = self._blocks
+        first, *others = self.decoder_blocks
         x = first.conv2.run(first.conv1.after_norm(start, masks), masks)
         skips: list[Tensor | None] = [*reversed(features[:-2]), None]
         parts = [None] * len(others) if skip_parts is None else [*skip_parts, None]
@@ -192,7 +200,8 @@ class UNet(nn.Module):
         return reduced
 
     @property
-    def _blocks(self) -> list[DecoderBlock]:
+    def decoder_blocks(self) -> list[DecoderBlock]:
+        """The five blocks of the decoder, coarsest first."""
         return [block for block in self.decoder.blocks if isinstance(block, DecoderBlock)]
 
 

@@ -1,4 +1,4 @@
 """Trained networks made ready to predict: the device, folded layers, both networks as one, entropy.
 
-May import errors.
+May import networks.architecture and errors.
 """

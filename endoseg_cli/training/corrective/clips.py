@@ -17,8 +17,8 @@ from endoseg_cli.evaluation.frames.metrics import score_frame
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import ModelCard
 from endoseg_cli.networks.running.ensemble import combine
-from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
+from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.networks.running.presence import demand_presence
 from endoseg_cli.pictures.resize import resize_frame, resize_mask
 
@@ -91,10 +91,7 @@ class FrozenNetworks:
         kept_size: tuple[int, int] | None = None,
     ) -> None:
         """Clips are kept at `kept_size` = (H, W), after they were predicted at their own size."""
-        self._networks = [
-            fuse_for_prediction(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in networks
-        ]
+        self._networks = [prepared(network, device) for network in networks]
         self._scaled = Normaliser(card.mean, card.std, device)
         self._device = device
         self._presence = card.presence
