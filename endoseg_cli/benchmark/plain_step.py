@@ -15,8 +15,8 @@ from endoseg_cli.training.strategies.teacher import TeacherMaps, TeacherViews
 
 
 class PlainLearner(Learner):
-    """Keeps pictures as (B, 3, H, W) in memory, works on one network after the other, and shares nothing of teachers'
-    passes: each of them is a whole forward pass."""
+    """Keeps pictures as (B, 3, H, W) in memory, works on one network after the other, upsamples and then convolves,
+    and shares nothing of teachers' passes: each of them is a whole forward pass."""
 
     def __init__(self, config: TrainConfig, *, device: torch.device) -> None:
         super().__init__(config, device=device)
@@ -25,6 +25,7 @@ class PlainLearner(Learner):
             self._threads = None
         for network in (*self.networks, *self.averages):
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            network.transpose_upsampling(on=False)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, 3, H, W) as floats, normalised, on the device, in the order of their axes."""

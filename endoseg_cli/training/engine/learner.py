@@ -286,6 +286,7 @@ class Learner:
         if start is not None:
             start(network, number)
         share_batch_norm(network, self.ranks, self.device)
+        network.transpose_upsampling(on=self.device.type == "cpu")
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def _both(self, work: Callable[[int], Result]) -> list[Result]:

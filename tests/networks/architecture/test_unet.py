@@ -185,3 +185,28 @@ def test_every_parameter_but_the_reducers_gets_a_gradient() -> None:
 def test_impossible_settings_name_their_flag(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         UNetConfig(**settings)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 33)])
+def test_upsampling_by_transposed_convolutions_changes_neither_logits_nor_gradients(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(encoder="resnet18", decoder_channels=(12, 10, 8, 6, 5), dropout=0.0)).double()
+    picture = torch.randn(2, 3, *size, dtype=torch.float64)
+
+    def study() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        network.zero_grad()
+        logits = network(picture)
+        logits.square().mean().backward()
+        found = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
+        return logits.detach(), {name: grad.clone() for name, grad in found.items()}
+
+    names = list(network.state_dict())
+    logits, gradients = study()
+    network.transpose_upsampling()
+    assert list(network.state_dict()) == names and all(block.transposes for block in network.decoder_blocks)
+    other_logits, other_gradients = study()
+    assert torch.allclose(other_logits, logits, atol=1e-10) and not torch.equal(other_logits, logits)
+    for name, gradient in gradients.items():
+        assert torch.allclose(other_gradients[name], gradient, atol=1e-10), name
+    network.transpose_upsampling(on=False)
+    assert torch.equal(study()[0], logits)

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from endoseg_cli.networks.architecture.transposing import transposed_kernel
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
-from endoseg_cli.networks.running.merged_upsampling import merge_upsampling, transposed_kernel
+from endoseg_cli.networks.running.merged_upsampling import merge_upsampling
 from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
 
