@@ -98,7 +98,7 @@ class Predictor:
         self.corrective_precision = self.precision
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
-        networks = self._networks = [prepared(one, self.device, merge=self.runtime != "onnx") for one in chosen]
+        networks = self._networks = [prepared(one, self.device, reshape=self.runtime != "onnx") for one in chosen]
         self._run_networks: Logits = self._one_after_the_other
         self._threads: ThreadPoolExecutor | None = None
         if in_pairs and torch.get_num_threads() >= len(networks):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from endoseg_cli.networks.architecture.efficientnet import SameConv2d
 from endoseg_cli.networks.architecture.transposing import transposed_kernel
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
@@ -48,9 +49,11 @@ def test_a_prepared_network_predicts_the_same_and_leaves_the_original_alone(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with torch.no_grad():
         expected = network(picture)
-        for merge in (True, False):
-            copy = prepared(network, torch.device("cpu"), merge=merge)
-            assert any(isinstance(module, nn.ConvTranspose2d) for module in copy.modules()) == merge
+        for reshape in (True, False):
+            copy = prepared(network, torch.device("cpu"), reshape=reshape)
+            assert any(isinstance(module, nn.ConvTranspose2d) for module in copy.modules()) == reshape
+            padded = [each for each in copy.modules() if isinstance(each, SameConv2d) and each.stride == (2, 2)]
+            assert len(padded) == (0 if reshape or config.encoder == "resnet18" else 5)
             assert torch.allclose(copy(picture), expected, atol=1e-4 * float(expected.abs().max()))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
