@@ -210,7 +210,7 @@ class MaskWriter(_VideoWriter):
         if self._settings.pixel_format == "gray":
             fill(picture, turned)
         else:
-            luma: Pixels = np.asarray((turned >> 7) * (_WHITE - _BLACK) + _BLACK, np.uint8)
+            luma: Pixels = (turned & (_WHITE - _BLACK)) + _BLACK
             padding = ((0, self._settings.height - luma.shape[0]), (0, self._settings.width - luma.shape[1]))
             fill(picture, np.pad(luma, padding, constant_values=_BLACK) if self.padded else luma, _GREY, _GREY)
         self._encode(picture, pts, duration)
