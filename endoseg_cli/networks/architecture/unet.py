@@ -93,6 +93,7 @@ class DecoderBlock(nn.Module):
         self.skip_channels = skip_channels
         self.transposes = False
         """Whether it upsamples and convolves at once: the same numbers up to rounding, in less time on a CPU."""
+        self._kept: tuple[tuple[int, int], Tensor] | None = None
         self.conv1 = DecoderConv(in_channels + skip_channels, out_channels, dropout)
         self.conv2 = DecoderConv(out_channels, out_channels, dropout)
 
@@ -103,10 +104,9 @@ class DecoderBlock(nn.Module):
 
     def upsampled_part(self, x: Tensor) -> Tensor:
         """Return what `x`, upsampled, contributes to the first convolution."""
-        channels = slice(x.shape[1])
         if not self.transposes:
-            return self.conv1.convolve_part(self.join(x, None), channels)
-        return functional.conv_transpose2d(x, transposed_kernel(self.conv1.kernel[:, channels]), stride=2, padding=1)
+            return self.conv1.convolve_part(self.join(x, None), slice(x.shape[1]))
+        return functional.conv_transpose2d(x, self._transposed(x.shape[1]), stride=2, padding=1)
 
     def skip_part(self, skip: Tensor) -> Tensor:
         """Return what the skip contributes to the first convolution."""
@@ -121,6 +121,16 @@ class DecoderBlock(nn.Module):
             skip_part = self.skip_part(skip)
         below = self.upsampled_part(x)
         return below if skip_part is None else below + skip_part
+
+    def _transposed(self, channels: int) -> Tensor:
+        """Return the kernel for `upsampled_part`; without gradients, the passes of a step share it."""
+        kernel = self.conv1.kernel
+        if torch.is_grad_enabled():
+            return transposed_kernel(kernel[:, :channels])
+        made_of = (kernel.data_ptr(), kernel._version)
+        if self._kept is None or self._kept[0] != made_of:
+            self._kept = made_of, transposed_kernel(kernel[:, :channels]).contiguous()
+        return self._kept[1]
 
     def before_dropout(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None = None) -> Tensor:
         """Return what the first dropout is applied to; deterministic while BatchNorm is in eval mode."""

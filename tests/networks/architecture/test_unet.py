@@ -210,3 +210,24 @@ def test_upsampling_by_transposed_convolutions_changes_neither_logits_nor_gradie
         assert torch.allclose(other_gradients[name], gradient, atol=1e-10), name
     network.transpose_upsampling(on=False)
     assert torch.equal(study()[0], logits)
+
+
+def test_a_transposing_network_follows_its_weights_without_gradients_too() -> None:
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(encoder="resnet18", decoder_channels=(12, 10, 8, 6, 5))).double().eval()
+    picture = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    network.transpose_upsampling()
+    with torch.no_grad():
+        for _ in range(2):
+            network.transpose_upsampling(on=False)
+            expected = network(picture)
+            network.transpose_upsampling()
+            assert torch.allclose(network(picture), expected, atol=1e-10)
+            assert torch.equal(network(picture), network(picture))
+            for parameter in network.parameters():
+                parameter.mul_(1.5)
+        state = {name: 0.5 * value for name, value in network.state_dict().items()}
+        network.load_state_dict(state)
+        found = network(picture)
+        network.transpose_upsampling(on=False)
+        assert torch.allclose(found, network(picture), atol=1e-10)
