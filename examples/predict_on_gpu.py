@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,12 @@ from endoseg_cli.benchmark.measure import MeasureConfig, measure
 from endoseg_cli.inference.predict.corrector import PredictedFrame
 from endoseg_cli.inference.predict.predictor import Predictor
 from endoseg_cli.inference.refine.refiner import RefineConfig, RefinedFrame, make_refiner
+from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import Bundle, load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
 from endoseg_cli.networks.running.device import Precision
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
+from endoseg_cli.networks.running.inner_padding import pad_inside
 from endoseg_cli.networks.running.merged_upsampling import merge_upsampling
 from endoseg_cli.networks.running.presence import demand_presence
 from endoseg_cli.part_file import write_whole
@@ -219,9 +221,13 @@ def time_parts(
     networks = predictor._networks
     # `prepared` upsamples by transposed convolutions on CPUs alone, as nobody knows what a GPU makes of them
     merges = device.type == "cpu"
-    others = [fuse_for_prediction(network) for network in bundle.networks]
-    others = [(one if merges else merge_upsampling(one)).to(device) for one in others]
-    others = [one.to(memory_format=torch.channels_last) for one in others]  # type: ignore[call-overload]
+
+    @cache
+    def others() -> list[UNet]:
+        plain = [fuse_for_prediction(network) for network in bundle.networks]
+        made = [(pad_inside(one) if merges else merge_upsampling(one)).to(device) for one in plain]
+        return [one.to(memory_format=torch.channels_last) for one in made]  # type: ignore[call-overload]
+
     with torch.inference_mode():
         images = uploaded()
         maps = forward(images, networks)
@@ -229,7 +235,7 @@ def time_parts(
     works: dict[str, Callable[[], object]] = {
         "upload and normalise": uploaded,
         "forward": lambda: forward(images, networks),
-        OTHER_UPSAMPLING[not merges]: lambda: forward(images, others),
+        OTHER_UPSAMPLING[not merges]: lambda: forward(images, others()),
         "download": lambda: maps.cpu(),
         "presence": lambda: demand_presence(said, predictor.presence),
     }

@@ -154,7 +154,7 @@ class Predictor:
 
         height, width = self.input_size
         model = " + ".join(f"{each.encoder} {each.decoder_channels}" for each in dict.fromkeys(self.card.architectures))
-        return faster_precision(run, f"{model} at {width}x{height}")
+        return faster_precision(run, f"{model} at {width}x{height}, transposed")
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -293,8 +293,10 @@ def paste_probability(probability: Probability, size: tuple[int, int], box: Fiel
         return probability
     is_whole = (box.height, box.width) == tuple(size)
     frame: Probability = (np.empty if is_whole else np.zeros)((len(probability), *size), np.float32)
-    for plane, whole in zip(probability, frame, strict=True):
-        cv2.resize(plane, (box.width, box.height), dst=box.crop(whole), interpolation=cv2.INTER_LINEAR)
+    for plane, whole in zip(probability.astype(np.float32, copy=False), frame, strict=True):
+        part = box.crop(whole)
+        assert part.shape == (box.height, box.width), "the box lies in the frame"  # else OpenCV would write elsewhere
+        cv2.resize(plane, (box.width, box.height), dst=part, interpolation=cv2.INTER_LINEAR)
     return frame
 
 

@@ -103,10 +103,12 @@ class DecoderBlock(nn.Module):
         return x if skip is None else torch.cat([x, skip], dim=1)
 
     def upsampled_part(self, x: Tensor) -> Tensor:
-        """Return what `x`, upsampled, contributes to the first convolution."""
+        """Return what `x`, upsampled, contributes to the first convolution, with its bias where BatchNorm is folded."""
+        conv, channels = self.conv1[0], x.shape[1]
+        assert isinstance(conv, nn.Conv2d)
         if not self.transposes:
-            return self.conv1.convolve_part(self.join(x, None), slice(x.shape[1]))
-        return functional.conv_transpose2d(x, self._transposed(x.shape[1]), stride=2, padding=1)
+            return functional.conv2d(self.join(x, None), conv.weight[:, :channels], conv.bias, padding=1)
+        return functional.conv_transpose2d(x, self._transposed(channels), conv.bias, stride=2, padding=1)
 
     def skip_part(self, skip: Tensor) -> Tensor:
         """Return what the skip contributes to the first convolution."""
@@ -125,12 +127,12 @@ class DecoderBlock(nn.Module):
     def _transposed(self, channels: int) -> Tensor:
         """Return the kernel for `upsampled_part`; without gradients, the passes of a step share it."""
         kernel = self.conv1.kernel
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or kernel.is_inference():
             return transposed_kernel(kernel[:, :channels])
-        made_of = (kernel.data_ptr(), kernel._version)
-        if self._kept is None or self._kept[0] != made_of:
-            self._kept = made_of, transposed_kernel(kernel[:, :channels]).contiguous()
-        return self._kept[1]
+        made_of, kept = (kernel.data_ptr(), kernel._version), self._kept
+        if kept is None or kept[0] != made_of:
+            kept = self._kept = made_of, transposed_kernel(kernel[:, :channels]).contiguous()
+        return kept[1]
 
     def before_dropout(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None = None) -> Tensor:
         """Return what the first dropout is applied to; deterministic while BatchNorm is in eval mode."""
@@ -230,7 +232,7 @@ class UNet(nn.Module):
     def transpose_upsampling(self, *, on: bool = True) -> None:
         """Let the decoder upsample by transposed convolutions from here on, or not; parameters stay as they are.
 
-        On a CPU a training step takes an eighth less time so; on GPUs it was not measured.
+        For CPUs (examples/performance.md); on GPUs it was not measured. Weights must not be written through `.data`.
         """
         for block in self.decoder_blocks:
             block.transposes = on

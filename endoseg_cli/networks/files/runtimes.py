@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -69,8 +68,8 @@ def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torc
     import openvino
 
     # Parts of a batch side by side, each by half of the threads, which wait less for each other within a layer.
-    parts = 2 if torch.get_num_threads() > 1 and batch_size > 1 else 1
-    part_size = math.ceil(batch_size / parts)
+    parts = 2 if torch.get_num_threads() > 1 and batch_size % 2 == 0 else 1
+    part_size = batch_size // parts
     core = openvino.Core()
     model = core.read_model(_onnx_of(networks, size))
     model.reshape([part_size, 3, *size])  # a fixed size is a third faster; the last part is filled up
@@ -90,15 +89,23 @@ def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torc
         waiting = torch.split(torch.cat([images, missing]).contiguous(), part_size)
         found = []
         for first in range(0, len(waiting), parts):
-            started = list(zip(requests, waiting[first : first + parts], strict=False))
-            for request, part in started:
-                request.start_async([part.numpy()])
-            for request, _ in started:
-                request.wait()
-                found.append(torch.from_numpy(request.get_output_tensor().data.copy()))
+            found += _together(requests, waiting[first : first + parts])
         return list(torch.cat(found, dim=1)[:, : len(images)])
 
     return run
+
+
+def _together(requests: Sequence[Any], parts: Sequence[Tensor]) -> list[Tensor]:
+    """Run parts of a batch, at most as many as there are requests, at the same time."""
+    started = []
+    try:
+        for request, part in zip(requests, parts, strict=False):
+            request.start_async([part.numpy()])
+            started.append(request)
+    finally:
+        for request in started:  # after an error too: a request that still runs cannot be used again
+            request.wait()
+    return [torch.from_numpy(request.get_output_tensor().data.copy()) for request in started]
 
 
 def onnx_logits(networks: Sequence[UNet], size: tuple[int, int]) -> Logits:

@@ -21,13 +21,13 @@ def fuse_for_prediction(network: Network) -> Network:
     fused = copy.deepcopy(network).eval()
     for parent in list(fused.modules()):
         for (_, first), (next_name, second) in pairwise(list(parent.named_children())):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d | nn.SyncBatchNorm):
                 _fold(second, first)
                 setattr(parent, next_name, nn.Identity())
     return fused
 
 
-def _fold(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:
+def _fold(norm: nn.BatchNorm2d | nn.SyncBatchNorm, conv: nn.Conv2d) -> None:
     """Give a convolution the weights that also do what the BatchNorm behind it does."""
     assert norm.running_mean is not None and norm.running_var is not None, "networks here keep running statistics"
     conv.weight, conv.bias = fuse_conv_bn_weights(

@@ -14,8 +14,8 @@ def prepared(network: UNet, device: torch.device, *, reshape: bool = True) -> UN
     """Return a copy of a network that predicts the same on a device, up to rounding, and cannot be trained.
 
     BatchNorm is folded, and tensors lie channels last. With `reshape`, on a CPU, the decoder upsamples by transposed
-    convolutions and the encoder pads inside its kernels: a sixth less time in torch and in OpenVINO, 6 % more in ONNX
-    Runtime; on GPUs it was not measured.
+    convolutions and the encoder pads inside its kernels: less time in torch and in OpenVINO, more in ONNX Runtime; on
+    GPUs it was not measured (examples/performance.md).
     """
     copy = fuse_for_prediction(network)
     if reshape and device.type == "cpu":

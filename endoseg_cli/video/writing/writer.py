@@ -200,7 +200,7 @@ class MaskWriter(_VideoWriter):
             self.warnings.append(f"the mask has square pixels, the input's are {info.sample_aspect_ratio} wide")
 
     def write(self, mask: Pixels, pts: int, duration: int = 0) -> None:
-        """Append the upright mask, (H, W) of 0 and 255, of the frame at `pts` (ticks of the input's time base).
+        """Append the upright mask, (H, W) of 0 and 255 alone, of the frame at `pts` (ticks of the input's time base).
 
         `duration` is in ticks too, 0 where it is not known.
         """

@@ -58,7 +58,22 @@ def test_a_prepared_network_predicts_the_same_and_leaves_the_original_alone(
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_stochastic_passes_of_a_merged_network_share_what_the_skips_add() -> None:
+def test_a_copy_for_another_device_or_of_a_transposing_network_is_right() -> None:
+    network, picture = trained(CONFIGS[0]), torch.randn(2, 3, 64, 64)
+    elsewhere = prepared(network, torch.device("meta"))
+    assert not any(isinstance(module, nn.ConvTranspose2d) for module in elsewhere.modules())
+    with torch.no_grad():
+        expected = network(picture)
+        network.transpose_upsampling()
+        for reshape in (True, False):
+            found = prepared(network, torch.device("cpu"), reshape=reshape)(picture)
+            assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = prepared(network, torch.device("cpu"))(picture)
+        assert float((half.float() - expected).abs().mean()) < 0.02 * float(expected.abs().max())
+
+
+def test_stochastic_passes_of_folded_and_merged_networks_share_what_the_skips_add() -> None:
     config = CONFIGS[0]
     network, picture = trained(config), torch.randn(2, 3, 64, 64)
     folded = fuse_for_prediction(network)
@@ -67,7 +82,8 @@ def test_stochastic_passes_of_a_merged_network_share_what_the_skips_add() -> Non
     with torch.no_grad():
         features = folded.encode(picture)
         expected = folded.decode(features, masks)
-        start, skips = merged.decode_start(features), merged.decode_skips(features)
-        found = merged.decode_rest(start, features, masks, skips)
-    assert not torch.allclose(expected, folded.decode(features), atol=1e-3), "the masks drop something"
-    assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+        assert not torch.allclose(expected, folded.decode(features), atol=1e-3), "the masks drop something"
+        for other in (folded, merged):
+            start, skips = other.decode_start(features), other.decode_skips(features)
+            found = other.decode_rest(start, features, masks, skips)
+            assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from endoseg_cli.benchmark.plain_step import PlainLearner
 from endoseg_cli.data.views.datasets import TrainingBatch
 from endoseg_cli.training.engine.feed import TrainingData
 from endoseg_cli.training.engine.learner import Learner
@@ -175,3 +176,25 @@ def test_views_are_studied_one_after_the_other(batch: TrainingBatch) -> None:
 
     Watched(CONFIG, device=torch.device("cpu")).compute_gradients(batch, 1, ON)
     assert order == ["study labeled", "backward", "study weak", "backward", "study strong", "backward"]
+
+
+def test_networks_transpose_their_upsampling_on_a_cpu_and_follow_their_optimisers(
+    batch: TrainingBatch,
+) -> None:
+    learner = make_learner(replace(CONFIG, ema=0.5))
+    networks = [*learner.networks, *learner.averages]
+    assert len(networks) == 4 and all(block.transposes for each in networks for block in each.decoder_blocks)
+    plain = PlainLearner(CONFIG, device=torch.device("cpu"))
+    assert not any(block.transposes for each in plain.networks for block in each.decoder_blocks)
+    picture = torch.randn(1, 3, 64, 64)
+    for step in range(2):  # kernels that are kept between passes must not outlive a step
+        learner.compute_gradients(batch, step, ON)
+        learner.update(0.01)
+        learner.average(step)
+        for network in networks:
+            network.eval()
+            with torch.no_grad():
+                found = network(picture)
+                network.transpose_upsampling(on=False)
+                assert torch.allclose(found, network(picture), atol=1e-3 * float(found.abs().max()))
+                network.transpose_upsampling()
