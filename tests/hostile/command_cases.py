@@ -34,7 +34,8 @@ def clip(name: str = "a.mp4", keep: float = 1.0, **settings: Any) -> Make:
         chosen: dict[str, Any] = {"frames": 4, "size": (32, 48), **settings}
         path = render_clip(folder, Clip(name=name, **chosen))
         if keep < 1:
-            path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+            # an odd number: not between two packets of a transport stream, where the end of some cannot be told
+            path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size) | 1])
 
     return make
 
