@@ -36,9 +36,7 @@ from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.files.bundle import Bundle, load_bundle
 from endoseg_cli.networks.files.models import resolve_weights
 from endoseg_cli.networks.running.device import Precision
-from endoseg_cli.networks.running.fusion import fuse_for_prediction
-from endoseg_cli.networks.running.inner_padding import pad_inside
-from endoseg_cli.networks.running.merged_upsampling import merge_upsampling
+from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.networks.running.presence import demand_presence
 from endoseg_cli.part_file import write_whole
 from endoseg_cli.phantom.dataset import clip_frames, clip_scene
@@ -220,13 +218,14 @@ def time_parts(
 
     networks = predictor._networks
     # `prepared` upsamples by transposed convolutions on CPUs alone, as nobody knows what a GPU makes of them
-    merges = device.type == "cpu"
+    merges = networks[0].transposes_upsampling
 
     @cache
     def others() -> list[UNet]:
-        plain = [fuse_for_prediction(network) for network in bundle.networks]
-        made = [(pad_inside(one) if merges else merge_upsampling(one)).to(device) for one in plain]
-        return [one.to(memory_format=torch.channels_last) for one in made]  # type: ignore[call-overload]
+        made = [prepared(network, device) for network in bundle.networks]
+        for one in made:
+            one.transpose_upsampling(on=not merges)
+        return made
 
     with torch.inference_mode():
         images = uploaded()

@@ -60,11 +60,11 @@ class DecoderConv(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out_channels), nn.Dropout2d(dropout), nn.ReLU(inplace=True))
 
     @property
-    def kernel(self) -> Tensor:
-        """The convolution's weight, (O, I, 3, 3)."""
-        weight = self[0].weight
-        assert isinstance(weight, Tensor)
-        return weight
+    def convolution(self) -> nn.Conv2d:
+        """The convolution; it has a bias where BatchNorm is folded into it."""
+        layer = self[0]
+        assert isinstance(layer, nn.Conv2d)
+        return layer
 
     def before_dropout(self, x: Tensor) -> Tensor:
         """Return what the dropout is applied to; deterministic while BatchNorm is in eval mode."""
@@ -73,7 +73,7 @@ class DecoderConv(nn.Sequential):
 
     def convolve_part(self, x: Tensor, channels: slice) -> Tensor:
         """Return what some of the input channels contribute to the convolution; contributions add up."""
-        return functional.conv2d(x, self.kernel[:, channels], padding=1)
+        return functional.conv2d(x, self.convolution.weight[:, channels], padding=1)
 
     def after_norm(self, x: Tensor, masks: Iterator[Tensor] | None) -> Tensor:
         """Apply the next of `masks` (or, without masks, the layer's own random dropout) and the ReLU."""
@@ -85,15 +85,26 @@ class DecoderConv(nn.Sequential):
         return self.after_norm(self.before_dropout(x), masks)
 
 
+class _KeptKernel:
+    """A transposed kernel, and the weight it was made of, whose memory no other tensor can have meanwhile."""
+
+    def __init__(self, weight: Tensor, kernel: Tensor) -> None:
+        self.kernel = kernel
+        self._weight, self._version = weight, weight._version
+
+    def is_of(self, weight: Tensor) -> bool:
+        """Whether a weight is that one and has not changed."""
+        return (weight.data_ptr(), weight._version) == (self._weight.data_ptr(), self._version)
+
+
 class DecoderBlock(nn.Module):
     """Nearest-neighbour upsampling by 2, concatenation of the skip, two decoder convolutions."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int, dropout: float) -> None:
         super().__init__()
-        self.skip_channels = skip_channels
         self.transposes = False
         """Whether it upsamples and convolves at once: the same numbers up to rounding, in less time on a CPU."""
-        self._kept: tuple[tuple[int, int], Tensor] | None = None
+        self._kept: _KeptKernel | None = None
         self.conv1 = DecoderConv(in_channels + skip_channels, out_channels, dropout)
         self.conv2 = DecoderConv(out_channels, out_channels, dropout)
 
@@ -104,8 +115,7 @@ class DecoderBlock(nn.Module):
 
     def upsampled_part(self, x: Tensor) -> Tensor:
         """Return what `x`, upsampled, contributes to the first convolution, with its bias where BatchNorm is folded."""
-        conv, channels = self.conv1[0], x.shape[1]
-        assert isinstance(conv, nn.Conv2d)
+        conv, channels = self.conv1.convolution, x.shape[1]
         if not self.transposes:
             return functional.conv2d(self.join(x, None), conv.weight[:, :channels], conv.bias, padding=1)
         return functional.conv_transpose2d(x, self._transposed(channels), conv.bias, stride=2, padding=1)
@@ -125,14 +135,14 @@ class DecoderBlock(nn.Module):
         return below if skip_part is None else below + skip_part
 
     def _transposed(self, channels: int) -> Tensor:
-        """Return the kernel for `upsampled_part`; without gradients, the passes of a step share it."""
-        kernel = self.conv1.kernel
-        if torch.is_grad_enabled() or kernel.is_inference():
-            return transposed_kernel(kernel[:, :channels])
-        made_of, kept = (kernel.data_ptr(), kernel._version), self._kept
-        if kept is None or kept[0] != made_of:
-            kept = self._kept = made_of, transposed_kernel(kernel[:, :channels]).contiguous()
-        return kept[1]
+        """Return the kernel for `upsampled_part`; without gradients, passes share it until the weight changes."""
+        weight = self.conv1.convolution.weight
+        if torch.is_grad_enabled() or weight.is_inference():
+            return transposed_kernel(weight[:, :channels])
+        kept = self._kept
+        if kept is None or not kept.is_of(weight):
+            kept = self._kept = _KeptKernel(weight.detach(), transposed_kernel(weight[:, :channels]).contiguous())
+        return kept.kernel
 
     def before_dropout(self, x: Tensor, skip: Tensor | None, skip_part: Tensor | None = None) -> Tensor:
         """Return what the first dropout is applied to; deterministic while BatchNorm is in eval mode."""
@@ -236,6 +246,11 @@ class UNet(nn.Module):
         """
         for block in self.decoder_blocks:
             block.transposes = on
+
+    @property
+    def transposes_upsampling(self) -> bool:
+        """Whether the decoder upsamples by transposed convolutions."""
+        return all(block.transposes for block in self.decoder_blocks)
 
     @property
     def decoder_blocks(self) -> list[DecoderBlock]:

@@ -153,7 +153,7 @@ def _onnx_of(networks: Sequence[UNet], size: tuple[int, int]) -> bytes:
 def _fingerprint(networks: Sequence[UNet], size: tuple[int, int]) -> str:
     digest = hashlib.sha256(f"{torch.__version__} {size}".encode())
     for network in networks:
-        digest.update(repr(network.config).encode())
+        digest.update(f"{network.config} {network.transposes_upsampling}".encode())
         for values in network.state_dict().values():
             digest.update(values.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

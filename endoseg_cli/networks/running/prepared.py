@@ -7,7 +7,6 @@ import torch
 from endoseg_cli.networks.architecture.unet import UNet
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.inner_padding import pad_inside
-from endoseg_cli.networks.running.merged_upsampling import merge_upsampling
 
 
 def prepared(network: UNet, device: torch.device, *, reshape: bool = True) -> UNet:
@@ -17,7 +16,9 @@ def prepared(network: UNet, device: torch.device, *, reshape: bool = True) -> UN
     convolutions and the encoder pads inside its kernels: less time in torch and in OpenVINO, more in ONNX Runtime; on
     GPUs it was not measured (examples/performance.md).
     """
+    reshape = reshape and device.type == "cpu"
     copy = fuse_for_prediction(network)
-    if reshape and device.type == "cpu":
-        copy = pad_inside(merge_upsampling(copy))
+    copy.transpose_upsampling(on=reshape)
+    if reshape:
+        copy = pad_inside(copy)
     return copy.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

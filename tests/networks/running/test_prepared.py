@@ -9,7 +9,6 @@ from endoseg_cli.networks.architecture.efficientnet import SameConv2d
 from endoseg_cli.networks.architecture.transposing import transposed_kernel
 from endoseg_cli.networks.architecture.unet import UNet, UNetConfig
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
-from endoseg_cli.networks.running.merged_upsampling import merge_upsampling
 from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.training.strategies.dropout import DropoutDraw, split_factors
 
@@ -51,7 +50,7 @@ def test_a_prepared_network_predicts_the_same_and_leaves_the_original_alone(
         expected = network(picture)
         for reshape in (True, False):
             copy = prepared(network, torch.device("cpu"), reshape=reshape)
-            assert any(isinstance(module, nn.ConvTranspose2d) for module in copy.modules()) == reshape
+            assert copy.transposes_upsampling == reshape
             padded = [each for each in copy.modules() if isinstance(each, SameConv2d) and each.stride == (2, 2)]
             assert len(padded) == (0 if reshape or config.encoder == "resnet18" else 5)
             assert torch.allclose(copy(picture), expected, atol=1e-4 * float(expected.abs().max()))
@@ -61,7 +60,7 @@ def test_a_prepared_network_predicts_the_same_and_leaves_the_original_alone(
 def test_a_copy_for_another_device_or_of_a_transposing_network_is_right() -> None:
     network, picture = trained(CONFIGS[0]), torch.randn(2, 3, 64, 64)
     elsewhere = prepared(network, torch.device("meta"))
-    assert not any(isinstance(module, nn.ConvTranspose2d) for module in elsewhere.modules())
+    assert not any(block.transposes for block in elsewhere.decoder_blocks)
     with torch.no_grad():
         expected = network(picture)
         network.transpose_upsampling()
@@ -73,17 +72,18 @@ def test_a_copy_for_another_device_or_of_a_transposing_network_is_right() -> Non
         assert float((half.float() - expected).abs().mean()) < 0.02 * float(expected.abs().max())
 
 
-def test_stochastic_passes_of_folded_and_merged_networks_share_what_the_skips_add() -> None:
+def test_stochastic_passes_of_folded_and_transposing_networks_share_what_the_skips_add() -> None:
     config = CONFIGS[0]
     network, picture = trained(config), torch.randn(2, 3, 64, 64)
     folded = fuse_for_prediction(network)
-    merged = merge_upsampling(fuse_for_prediction(network))
+    transposing = fuse_for_prediction(network)
+    transposing.transpose_upsampling()
     masks = split_factors(DropoutDraw(config=config, seed=1, step=0, network=0).factors("weak-1", 2, 1)[0], config)
     with torch.no_grad():
         features = folded.encode(picture)
         expected = folded.decode(features, masks)
         assert not torch.allclose(expected, folded.decode(features), atol=1e-3), "the masks drop something"
-        for other in (folded, merged):
+        for other in (folded, transposing):
             start, skips = other.decode_start(features), other.decode_skips(features)
             found = other.decode_rest(start, features, masks, skips)
             assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))

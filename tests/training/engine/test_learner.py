@@ -178,12 +178,10 @@ def test_views_are_studied_one_after_the_other(batch: TrainingBatch) -> None:
     assert order == ["study labeled", "backward", "study weak", "backward", "study strong", "backward"]
 
 
-def test_networks_transpose_their_upsampling_on_a_cpu_and_follow_their_optimisers(
-    batch: TrainingBatch,
-) -> None:
+def test_networks_transpose_their_upsampling_on_a_cpu_and_follow_their_optimisers(batch: TrainingBatch) -> None:
     learner = make_learner(replace(CONFIG, ema=0.5))
     networks = [*learner.networks, *learner.averages]
-    assert len(networks) == 4 and all(block.transposes for each in networks for block in each.decoder_blocks)
+    assert len(networks) == 4 and all(each.transposes_upsampling for each in networks)
     plain = PlainLearner(CONFIG, device=torch.device("cpu"))
     assert not any(block.transposes for each in plain.networks for block in each.decoder_blocks)
     picture = torch.randn(1, 3, 64, 64)
