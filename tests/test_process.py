@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from endoseg_cli.process import starting
 
 FAULTS = """
 import resource
@@ -83,3 +87,39 @@ def test_what_the_environment_says_stays() -> None:
     )
     assert printed(code, MALLOC_ARENA_MAX="2", OMP_WAIT_POLICY="ACTIVE") == "MALLOC_ARENA_MAX ACTIVE"
     assert printed(code).endswith("PASSIVE")
+
+
+@pytest.fixture
+def counted_freezes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What was frozen, in a process where nothing was before; the real heap stays as it is."""
+    frozen: list[str] = []
+    monkeypatch.setattr("endoseg_cli.process.gc.freeze", lambda: frozen.append("all"))
+    monkeypatch.setattr("endoseg_cli.process.gc.get_freeze_count", lambda: len(frozen))
+    yield frozen
+    gc.enable()
+
+
+def test_garbage_is_not_looked_for_while_starting(counted_freezes: list[str]) -> None:
+    with starting() as started:
+        assert not gc.isenabled() and not counted_freezes
+        started()
+        assert gc.isenabled() and counted_freezes
+        started()
+    assert gc.isenabled() and counted_freezes == ["all"]
+    with starting():  # in a process that lives on
+        assert not gc.isenabled()
+    assert gc.isenabled() and counted_freezes == ["all"]
+
+
+def test_garbage_is_looked_for_again_after_an_error(counted_freezes: list[str]) -> None:
+    with pytest.raises(RuntimeError), starting():
+        raise RuntimeError("no such model")
+    assert gc.isenabled()
+
+
+def test_a_program_that_looks_for_garbage_itself_is_left_alone(counted_freezes: list[str]) -> None:
+    gc.disable()
+    with starting() as started:
+        started()
+        assert not gc.isenabled()
+    assert not gc.isenabled() and not counted_freezes

@@ -13,6 +13,7 @@ from typing import Protocol
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError, explain
 from endoseg_cli.inference.flow.stages import StageSeconds
+from endoseg_cli.inference.inputs.ahead import LookAhead, looking_ahead
 from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
 from endoseg_cli.inference.inputs.views import check_redaction
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
@@ -167,10 +168,12 @@ def segment_all(
     listener: JobListener,
 ) -> JobResult:
     """Segment planned inputs one after the other; see `run_job`."""
-    predictor = load_predictor()
-    style = style_of(ModelFacts.of(predictor), targets, outputs, overlay, config)
-    with opened_tables(outputs, style.class_names) as (records, annotations):
-        job = _Job(predictor, style, config, records, annotations, listener, is_alone=len(targets) == 1)
+    with ExitStack() as stack:
+        ahead = stack.enter_context(looking_ahead(targets[0].source, config.field_of_view, config.start))
+        predictor = load_predictor()
+        style = style_of(ModelFacts.of(predictor), targets, outputs, overlay, config)
+        records, annotations = stack.enter_context(opened_tables(outputs, style.class_names))
+        job = _Job(predictor, style, config, records, annotations, listener, ahead, is_alone=len(targets) == 1)
         for are_pictures, group in groupby(targets, key=lambda target: target.source.is_picture):
             members = list(group)
             if are_pictures and len(members) > 1:
@@ -207,9 +210,11 @@ class _Job:
         records: RecordsSink | None,
         annotations: AnnotationWriter | None,
         listener: JobListener,
+        ahead: LookAhead | None,
         *,
         is_alone: bool,
     ) -> None:
+        self._ahead = ahead
         self._predictor, self._style, self._config = predictor, style, config
         self._records, self._annotations, self._listener = records, annotations, listener
         self._is_alone = is_alone
@@ -278,6 +283,8 @@ class _Job:
         def keep(products: VideoProducts) -> None:
             self._listener.kept(products.parts, products.frames)
 
+        ahead, self._ahead = self._ahead, None  # of the first video alone
+
         return segment_video(
             target,
             self._predictor,
@@ -287,4 +294,5 @@ class _Job:
             on_progress=self._listener.progressed,
             on_interrupted=keep,
             annotations=self._annotations,
+            look=None if ahead is None else ahead.beginning,
         )

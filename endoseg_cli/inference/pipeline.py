@@ -22,6 +22,7 @@ from endoseg_cli.inference.write.products import ProductStyle, VideoProducts
 from endoseg_cli.inference.write.records import RecordsSink
 from endoseg_cli.pictures.field_of_view import FieldOfView
 from endoseg_cli.pictures.redaction import NOTHING, OUTSIDE, RedactConfig, contradiction
+from endoseg_cli.video.reading.field_of_view import Beginning
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.reading.reader import Frame, VideoReader
 from endoseg_cli.video.reading.sequence import SequenceReader
@@ -155,15 +156,18 @@ def segment_video(
     on_progress: Callable[[Progress], None] | None = None,
     on_interrupted: Callable[[VideoProducts], None] | None = None,
     annotations: AnnotationWriter | None = None,
+    look: Callable[[], Beginning] | None = None,
 ) -> Outcome:
     """Segment a video in constant memory, its frames keeping their timestamps.
+
+    `look` gives the video's beginning where somebody else looked at it.
 
     If reading, predicting or writing fails, or Ctrl-C is pressed, everything stops, what was done is kept in playable
     `.part` files (`on_interrupted` gets to see them), and the error is raised.
     """
     began = time.perf_counter()
     refiner = make_refiner(predictor, config.refine, config.mask.threshold)
-    reader = _open(targets, predictor.input_size, config)
+    reader = _open(targets, predictor.input_size, config, look)
     try:
         reader.crop = view_of_video(config.view(predictor), reader)
         redaction = redaction_of_video(config.redact, config.field_of_view, reader)
@@ -227,7 +231,9 @@ def segment_video(
     )
 
 
-def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> VideoReader | SequenceReader:
+def _open(
+    targets: Targets, size: tuple[int, int], config: SegmentConfig, look: Callable[[], Beginning] | None
+) -> VideoReader | SequenceReader:
     source, keep_planes = targets.source, bool(targets.overlays)
     picture_every = config.every if targets.frames is not None else None
     if not source.pictures:
@@ -238,6 +244,7 @@ def _open(targets: Targets, size: tuple[int, int], config: SegmentConfig) -> Vid
             rgb_size=size,
             keep_planes=keep_planes,
             picture_every=picture_every,
+            look=look,
         )
     assert config.fps is not None, "pictures are joined to a sequence by their rate"
     return SequenceReader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ from endoseg_cli.cli.options.segmenting import FrameOptions, ProductOptions, Seg
 from endoseg_cli.cli.options.sharing import SharingOptions, in_torchrun, is_first_rank
 from endoseg_cli.errors import DAMAGED_EXIT_CODE
 from endoseg_cli.inference.inputs.addresses import called
+from endoseg_cli.process import starting
 
 if TYPE_CHECKING:
     from endoseg_cli.inference.job import JobResult
@@ -58,30 +59,42 @@ def segment(
     def prepare() -> SegmentJob:
         return _job(inputs, products, model, frames, sharing, engine, privacy, console, whole_paths=verbose)
 
-    def loaded(facts: ModelFacts) -> None:
-        console.note(facts.sentence())
-
     try:
         if engine.is_ray:
             job = prepare()
             result = _on_cluster(job, engine, console)
         elif in_torchrun():
-            from endoseg_cli.inference.many.ranks import segment_by_ranks
-
-            done = segment_by_ranks(prepare, console, loaded)
+            done = _by_ranks(prepare, console)
             if done is None:  # another process tells
                 return
             job, result = done
         else:
-            job = prepare()
-            from endoseg_cli.inference.many.run import segment_job
-
-            result = segment_job(job, console, loaded)
+            job, result = _on_this_machine(prepare, console)
     finally:
         console.close()
     _tell(result, job.outputs, as_json=as_json, quiet=quiet)
     if result.damaged:
         raise typer.Exit(DAMAGED_EXIT_CODE)
+
+
+def _on_this_machine(prepare: Callable[[], SegmentJob], console: SegmentConsole) -> tuple[SegmentJob, JobResult]:
+    """Have the job done by this process, or by several that it starts."""
+    with starting() as started:
+        job = prepare()
+        from endoseg_cli.inference.many.run import segment_job
+
+        def loaded(facts: ModelFacts) -> None:
+            started()
+            console.note(facts.sentence())
+
+        return job, segment_job(job, console, loaded)
+
+
+def _by_ranks(prepare: Callable[[], SegmentJob], console: SegmentConsole) -> tuple[SegmentJob, JobResult] | None:
+    """Have the job done by the processes that torchrun started; None where another one of them tells."""
+    from endoseg_cli.inference.many.ranks import segment_by_ranks
+
+    return segment_by_ranks(prepare, console, lambda facts: console.note(facts.sentence()))
 
 
 def _on_cluster(job: SegmentJob, engine: EngineOptions, console: SegmentConsole) -> JobResult:

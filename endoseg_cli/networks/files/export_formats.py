@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -50,8 +50,11 @@ def onnx_bytes(model: Deployable, card: ModelCard) -> bytes:
     return exported
 
 
-def traced_onnx(model: nn.Module, example: Tensor, batch_axes: dict[str, int]) -> bytes:
-    """Return a module of one input and one output as ONNX; `batch_axes` names both, and which axis is the batch."""
+def traced_onnx(model: nn.Module, example: Tensor, batch_axes: Mapping[str, int | None]) -> bytes:
+    """Return a module of one input and one output as ONNX.
+
+    `batch_axes` names both, and which axis is a batch of any size; None where its size is that of the example.
+    """
     buffer = io.BytesIO()
     input_name, output_name = batch_axes
     with torch.no_grad(), _without_deprecations():
@@ -61,7 +64,7 @@ def traced_onnx(model: nn.Module, example: Tensor, batch_axes: dict[str, int]) -
             buffer,  # type: ignore[arg-type]  # the older exporter takes it, the newer one does not
             input_names=[input_name],
             output_names=[output_name],
-            dynamic_axes={name: {axis: "batch"} for name, axis in batch_axes.items()},
+            dynamic_axes={name: {axis: "batch"} for name, axis in batch_axes.items() if axis is not None},
             opset_version=OPSET,
             dynamo=False,
         )

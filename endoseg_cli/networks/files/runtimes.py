@@ -70,18 +70,19 @@ def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torc
     # Parts of a batch side by side, each by half of the threads, which wait less for each other within a layer.
     parts = 2 if torch.get_num_threads() > 1 and batch_size % 2 == 0 else 1
     part_size = batch_size // parts
-    core = openvino.Core()
-    model = core.read_model(_onnx_of(networks, size))
-    model.reshape([part_size, 3, *size])  # a fixed size is a third faster; the last part is filled up
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
         "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
         "NUM_STREAMS": str(parts),
     }
-    folder = cache_folder()
-    if _is_writable(folder):
-        settings["CACHE_DIR"] = str(folder)
-    compiled = core.compile_model(model, "CPU", settings)
+    core = openvino.Core()
+    # a fixed size is a third faster; the last part is filled up
+    model = _onnx_of(networks, size, batch_size=part_size)
+    if isinstance(model, Path):
+        # what was compiled of a file before is loaded without a look into the file, in a third of the time
+        compiled = core.compile_model(str(model), "CPU", {**settings, "CACHE_DIR": str(model.parent)})
+    else:
+        compiled = core.compile_model(core.read_model(model), "CPU", settings)
     requests = [compiled.create_infer_request() for _ in range(parts)]
 
     def run(images: Tensor) -> list[Tensor]:
@@ -114,7 +115,9 @@ def onnx_logits(networks: Sequence[UNet], size: tuple[int, int]) -> Logits:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(_onnx_of(networks, size), options, providers=["CPUExecutionProvider"])
+    found = _onnx_of(networks, size)
+    model = str(found) if isinstance(found, Path) else found
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> list[Tensor]:
         return list(torch.from_numpy(session.run(["logits"], {"image": images.contiguous().numpy()})[0]))
@@ -136,18 +139,23 @@ class _AllLogits(nn.Module):
         return torch.stack(each)[..., :height, :width]
 
 
-def _onnx_of(networks: Sequence[UNet], size: tuple[int, int]) -> bytes:
-    """Return networks as ONNX, from the cache where they were there before: writing them takes seconds."""
-    file = cache_folder() / f"{_fingerprint(networks, size)}.onnx"
-    try:
-        return file.read_bytes()
-    except OSError:
-        pass
-    content = traced_onnx(_AllLogits(networks, size), torch.zeros(2, 3, *size), {"image": 0, "logits": 1})
-    if _is_writable(file.parent):
-        with whole_file(file, durable=False) as kept:
-            kept.write(content)
-    return content
+def _onnx_of(networks: Sequence[UNet], size: tuple[int, int], *, batch_size: int | None = None) -> Path | bytes:
+    """Return networks as ONNX, for batches of one size or of any: a file of the cache, as writing it takes seconds.
+
+    Where the cache cannot be written, its bytes.
+    """
+    batch = "" if batch_size is None else f"-{batch_size}"
+    file = cache_folder() / f"{_fingerprint(networks, size)}{batch}.onnx"
+    if file.is_file():
+        return file
+    fixed = batch_size is not None
+    axes = {"image": None if fixed else 0, "logits": None if fixed else 1}
+    content = traced_onnx(_AllLogits(networks, size), torch.zeros(batch_size or 2, 3, *size), axes)
+    if not _is_writable(file.parent):
+        return content
+    with whole_file(file, durable=False) as kept:
+        kept.write(content)
+    return file
 
 
 def _fingerprint(networks: Sequence[UNet], size: tuple[int, int]) -> str:
@@ -155,7 +163,7 @@ def _fingerprint(networks: Sequence[UNet], size: tuple[int, int]) -> str:
     for network in networks:
         digest.update(f"{network.config} {network.transposes_upsampling}".encode())
         for values in network.state_dict().values():
-            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(values.detach().cpu().contiguous().numpy())
     return digest.hexdigest()[:32]
 
 

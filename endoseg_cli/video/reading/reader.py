@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -71,18 +71,21 @@ class VideoReader:
         keep_planes: bool = False,
         picture_every: int | None = None,
         threads: int = 0,
+        look: Callable[[], Beginning] | None = None,
     ) -> None:
         """Open the video and decode its first frame.
 
         `start` (included) and `end` (excluded) are seconds after the first frame; `rgb_size` is the upright (height,
         width) of `Frame.rgb`, None for the video's own; `keep_planes` fills `Frame.planes`; `picture_every` = n fills
-        `Frame.picture` of every n-th frame from `start` on; `threads` are for decoding, 0 for one per core. Raises
-        UsageError for an impossible range, MissingInputError and InputError if there is no video to read.
+        `Frame.picture` of every n-th frame from `start` on; `threads` are for decoding, 0 for one per core;
+        `look` gives `beginning` where somebody else looked. Raises UsageError for an impossible range,
+        MissingInputError and InputError if there is no video to read.
         """
         check_range(start, end)
         self._decoder = Decoder(Path(path), threads=threads)
         self._rgb_size, self._keep_planes, self._picture_every = rgb_size, keep_planes, picture_every
         self._start, self._end = _ticks(start, self.info), _ticks(end, self.info)
+        self._look = look or (lambda: Beginning(looks_at(Path(path), start)))
         self._converter = converter_for(self.info)
         self.crop: FieldOfView | None = None
         """The part of the upright picture that `Frame.rgb` shows; set it before iterating. None for all of it."""
@@ -113,13 +116,7 @@ class VideoReader:
     @cached_property
     def beginning(self) -> Beginning:
         """What the frames from `start` on show of the endoscope's picture; to know it, the file is opened once more."""
-        return Beginning(self._looks())
-
-    def _looks(self) -> Iterator[tuple[float, Pixels]]:
-        """Yield (seconds since `start`, upright RGB) of a few frames a second, from the file opened once more."""
-        start = None if self._start is None else float((self._start - self.info.first_pts) * self.info.time_base)
-        looks = sample_frames(self.info.path, LOOKS_PER_SECOND, start=start, skim=True)
-        return ((time - (start or 0.0), picture) for _, time, picture in looks)
+        return self._look()
 
     def __enter__(self) -> VideoReader:
         return self
@@ -207,6 +204,15 @@ def sample_frames(
                 picture = converter.rgb(frame.picture)
                 shown = picture if size is None else resize_frame(picture, size)
                 yield frame.index, float(elapsed), shown
+
+
+def looks_at(path: Path, start: float | None) -> Iterator[tuple[float, Pixels]]:
+    """Yield (seconds since `start`, upright RGB) of a few frames a second, for `Beginning`; `start` as `VideoReader`'s.
+
+    Raises as `VideoReader`.
+    """
+    looks = sample_frames(path, LOOKS_PER_SECOND, start=start, skim=True)
+    return ((time - (start or 0.0), picture) for _, time, picture in looks)
 
 
 def converter_for(info: VideoInfo) -> PictureConverter:
