@@ -13,7 +13,7 @@ from typing import Protocol
 from endoseg_cli.annotations.writing.writer import AnnotationWriter
 from endoseg_cli.errors import EndosegError, UsageError, explain
 from endoseg_cli.inference.flow.stages import StageSeconds
-from endoseg_cli.inference.inputs.ahead import LookAhead, looking_ahead
+from endoseg_cli.inference.inputs.ahead import LookAhead
 from endoseg_cli.inference.inputs.sources import Shard, Source, find_sources
 from endoseg_cli.inference.inputs.views import check_redaction
 from endoseg_cli.inference.pipeline import Outcome, Progress, SegmentConfig, segment_video
@@ -166,13 +166,12 @@ def segment_all(
     overlay: OverlayConfig,
     config: SegmentConfig,
     listener: JobListener,
+    ahead: LookAhead | None = None,
 ) -> JobResult:
-    """Segment planned inputs one after the other; see `run_job`."""
-    with ExitStack() as stack:
-        ahead = stack.enter_context(looking_ahead(targets[0].source, config.field_of_view, config.start))
-        predictor = load_predictor()
-        style = style_of(ModelFacts.of(predictor), targets, outputs, overlay, config)
-        records, annotations = stack.enter_context(opened_tables(outputs, style.class_names))
+    """Segment planned inputs one after the other; see `run_job`. `ahead` looked at one of them already."""
+    predictor = load_predictor()
+    style = style_of(ModelFacts.of(predictor), targets, outputs, overlay, config)
+    with opened_tables(outputs, style.class_names) as (records, annotations):
         job = _Job(predictor, style, config, records, annotations, listener, ahead, is_alone=len(targets) == 1)
         for are_pictures, group in groupby(targets, key=lambda target: target.source.is_picture):
             members = list(group)
@@ -283,8 +282,6 @@ class _Job:
         def keep(products: VideoProducts) -> None:
             self._listener.kept(products.parts, products.frames)
 
-        ahead, self._ahead = self._ahead, None  # of the first video alone
-
         return segment_video(
             target,
             self._predictor,
@@ -294,5 +291,5 @@ class _Job:
             on_progress=self._listener.progressed,
             on_interrupted=keep,
             annotations=self._annotations,
-            look=None if ahead is None else ahead.beginning,
+            look=None if self._ahead is None else self._ahead.of(target.source.path),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +70,8 @@ def segment(
                 return
             job, result = done
         else:
-            job, result = _on_this_machine(prepare, console)
+            looks = model.field_of_view in (None, "auto")
+            job, result = _on_this_machine(prepare, console, first=inputs[0] if looks else None, start=frames.span()[0])
     finally:
         console.close()
     _tell(result, job.outputs, as_json=as_json, quiet=quiet)
@@ -77,10 +79,14 @@ def segment(
         raise typer.Exit(DAMAGED_EXIT_CODE)
 
 
-def _on_this_machine(prepare: Callable[[], SegmentJob], console: SegmentConsole) -> tuple[SegmentJob, JobResult]:
-    """Have the job done by this process, or by several that it starts."""
-    with starting() as started:
-        job = prepare()
+def _on_this_machine(
+    prepare: Callable[[], SegmentJob], console: SegmentConsole, *, first: str | None, start: float | None
+) -> tuple[SegmentJob, JobResult]:
+    """Have the job done by this process, or by several that it starts; `first` is an input to look at meanwhile."""
+    from endoseg_cli.inference.inputs.ahead import looking_ahead
+
+    with starting() as started, looking_ahead(first, start) as ahead:
+        job = replace(prepare(), ahead=ahead)
         from endoseg_cli.inference.many.run import segment_job
 
         def loaded(facts: ModelFacts) -> None:

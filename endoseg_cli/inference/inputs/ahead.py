@@ -1,15 +1,17 @@
-"""Look at the beginning of a job's first video while its model is loaded."""
+"""Look at a video's beginning while torch is imported and the model is loaded.
+
+Imports no torch itself, which takes longer than the look.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from endoseg_cli.inference.inputs.sources import Source
-from endoseg_cli.inference.inputs.views import ViewChoice
+from endoseg_cli.pictures.images import is_video
 from endoseg_cli.video.reading.field_of_view import Beginning
 from endoseg_cli.video.reading.reader import looks_at
 
@@ -18,24 +20,24 @@ class LookAhead:
     """The beginning of a video, looked at in a thread of its own from now on."""
 
     def __init__(self, path: Path, start: float | None) -> None:
-        self._path, self._start = path, start
+        self._path = path
         self._found: Future[Beginning] = Future()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="endoseg-look-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._look, args=(start,), name="endoseg-look-ahead", daemon=True)
         self._thread.start()
 
-    def beginning(self) -> Beginning:
-        """Wait for what was seen; raises what reading the video raises."""
-        return self._found.result()
+    def of(self, path: Path) -> Callable[[], Beginning] | None:
+        """Return what waits for what was seen, and raises what reading raised; None for another video."""
+        return self._found.result if path == self._path else None
 
     def close(self) -> None:
         """Stop looking, at the latest with the next frame."""
         self._stop.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _look(self, start: float | None) -> None:
         try:
-            looks = looks_at(self._path, self._start)
+            looks = looks_at(self._path, start)
             self._found.set_result(Beginning(look for look in looks if not self._stopped()))
         except BaseException as error:
             self._found.set_exception(error)
@@ -47,16 +49,13 @@ class LookAhead:
 
 
 @contextmanager
-def looking_ahead(source: Source, view: ViewChoice | None, start: float | None) -> Iterator[LookAhead | None]:
-    """Look at a source until the block ends, if it is a video that can be opened twice; else give None.
-
-    `view` is what was asked for as field of view; nothing is looked for where that is known already.
-    """
-    is_video = not source.is_picture and not source.pictures and source.path.is_file()
-    if not is_video or view not in (None, "auto"):
+def looking_ahead(given: str | None, start: float | None) -> Iterator[LookAhead | None]:
+    """Look at an input of a job until the block ends, if it is a file of a video; else give None."""
+    path = None if given is None else Path(given)
+    if path is None or not (is_video(path) and path.is_file()):
         yield None
         return
-    ahead = LookAhead(source.path, start)
+    ahead = LookAhead(path, start)
     try:
         yield ahead
     finally:

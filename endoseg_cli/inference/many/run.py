@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from endoseg_cli.errors import UsageError
+from endoseg_cli.inference.inputs.ahead import LookAhead
 from endoseg_cli.inference.inputs.sources import Shard, is_standard_input
 from endoseg_cli.inference.job import (
     NOTHING_DONE,
@@ -50,6 +51,8 @@ class SegmentJob:
     """Which share of the inputs; None for all."""
     processes: int | None = 1
     """How many processes do them; None for as many as fit."""
+    ahead: LookAhead | None = None
+    """What looked at one of them already."""
 
 
 class Engine(Protocol):
@@ -75,6 +78,8 @@ def segment_job(job: SegmentJob, listener: JobListener, on_loaded: Callable[[Mod
     if note is not None:
         listener.noted(note)
     if count > 1:
+        if job.ahead is not None:
+            job.ahead.close()  # each process looks at its own videos
         return segment_by_processes(job, targets, choice, listener, processes=count, on_loaded=on_loaded)
 
     def load() -> Predictor:
@@ -82,7 +87,7 @@ def segment_job(job: SegmentJob, listener: JobListener, on_loaded: Callable[[Mod
         on_loaded(ModelFacts.of(predictor))
         return predictor
 
-    return segment_all(targets, job.outputs, load, job.overlay, job.config, listener)
+    return segment_all(targets, job.outputs, load, job.overlay, job.config, listener, job.ahead)
 
 
 def segment_by_processes(
