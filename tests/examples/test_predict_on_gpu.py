@@ -25,6 +25,8 @@ def test_it_compares_a_device_with_the_cpu_and_times_what_it_does(tmp_path: Path
     assert 0 < found["agreement bf16"]["networks"]["largest difference"] < 0.1
     for name in ("plain loop", "predictor, batches of 1", "predictor, batches of 3"):
         assert found[name]["frames_per_second"] > 0, name
+    for name in ("predictor, batches of 1", "predictor, batches of 3"):
+        assert found[name]["one by one"]["frames_per_second"] > 0 and not found[name]["as a CUDA graph"]
     parts = {"batch", "upload and normalise", "forward", "forward, nearest upsampling", "download", "presence"}
     assert set(found["parts bf16"]) == parts
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from endoseg_cli.inference.predict.corrector import PredictedFrame
@@ -36,12 +37,15 @@ class Passed:
 class Predicting:
     """Takes frames with whether each is to be predicted; gives them back in order, later by what the refiner waits for.
 
-    Frames between predicted ones wait with them. `predict` and `refine` may run in threads of their own.
+    Frames between predicted ones wait with them. `predict` and `refine` may run in threads of their own. Where the
+    device computes by itself, a batch is given back with the next one, so that it works on that meanwhile.
     """
 
     def __init__(self, predictor: Predictor, refiner: Refiner[Any]) -> None:
         self._predictor, self._refiner = predictor, refiner
         self._waiting: deque[Predicted] = deque()
+        self._ahead = 1 if predictor.overlaps else 0
+        self._begun: deque[Callable[[], list[Predicted]]] = deque()
 
     def __call__(self, batch: Sequence[tuple[Frame, bool]]) -> list[Passed]:
         """Predict a batch and refine it; return the frames that need to wait no longer."""
@@ -49,8 +53,8 @@ class Predicting:
 
     def predict(self, batch: Sequence[tuple[Frame, bool]]) -> list[Predicted]:
         """Return what the networks find in the frames that are to be predicted."""
-        found = iter(self._predict([frame for frame, is_wanted in batch if is_wanted]))
-        return [Predicted(frame=frame, found=next(found) if is_wanted else None) for frame, is_wanted in batch]
+        self._begun.append(self._begin(batch))
+        return self._ended(self._ahead)
 
     def refine(self, batch: Sequence[Predicted]) -> list[Passed]:
         """Take the next frames; return those that need to wait no longer."""
@@ -63,20 +67,33 @@ class Predicting:
 
     def finish(self) -> list[Passed]:
         """Return the frames that still wait, after the last batch."""
-        return self._release(self._refiner.finish())
+        passed = self.refine(self._ended(0))
+        return [*passed, *self._release(self._refiner.finish())]
 
-    def _predict(self, frames: Sequence[Frame]) -> list[PredictedFrame]:
-        if not frames:
-            return []
-        pictures = [frame.rgb for frame in frames]
-        if self._refiner.mode == "off":
-            maps = [(probability, None) for probability in self._predictor.predict(pictures)]
-        else:
-            maps = list(zip(*self._predictor.predict_with_uncertainty(pictures), strict=True))
-        return [
-            PredictedFrame(picture=frame.rgb, probability=probability, uncertainty=uncertainty, time=frame.time)
-            for frame, (probability, uncertainty) in zip(frames, maps, strict=True)
-        ]
+    def _ended(self, ahead: int) -> list[Predicted]:
+        """Wait for all batches that were begun but so many."""
+        done: list[Predicted] = []
+        while len(self._begun) > ahead:
+            done += self._begun.popleft()()
+        return done
+
+    def _begin(self, batch: Sequence[tuple[Frame, bool]]) -> Callable[[], list[Predicted]]:
+        wanted = [frame for frame, is_wanted in batch if is_wanted]
+        wait = self._predict(wanted) if wanted else list
+        return lambda: _paired(batch, wait())
+
+    def _predict(self, frames: Sequence[Frame]) -> Callable[[], list[PredictedFrame]]:
+        wait = self._predictor.begin([frame.rgb for frame in frames], with_uncertainty=self._refiner.mode != "off")
+
+        def found() -> list[PredictedFrame]:
+            probabilities, uncertainties = wait()
+            doubts = repeat(None) if uncertainties is None else uncertainties
+            return [
+                PredictedFrame(picture=frame.rgb, probability=probability, uncertainty=uncertainty, time=frame.time)
+                for frame, probability, uncertainty in zip(frames, probabilities, doubts, strict=False)
+            ]
+
+        return found
 
     def _release(self, done: Sequence[RefinedFrame]) -> list[Passed]:
         """Pair refined frames with their full ones, and pass on the frames that no predicted one waits before."""
@@ -86,3 +103,9 @@ class Predicting:
             each = self._waiting.popleft()
             passed.append(Passed(frame=each.frame, refined=None if each.found is None else refined.popleft()))
         return passed
+
+
+def _paired(batch: Sequence[tuple[Frame, bool]], found: Sequence[PredictedFrame]) -> list[Predicted]:
+    """Give each frame of a batch what was found in it."""
+    following = iter(found)
+    return [Predicted(frame=frame, found=next(following) if is_wanted else None) for frame, is_wanted in batch]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar
 
 import cv2
@@ -25,6 +27,7 @@ from endoseg_cli.networks.files.runtimes import (
     openvino_logits,
 )
 from endoseg_cli.networks.files.speed_probe import faster_precision
+from endoseg_cli.networks.running.captured import Captured
 from endoseg_cli.networks.running.device import (
     Precision,
     computes_bf16,
@@ -38,6 +41,7 @@ from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
 from endoseg_cli.networks.running.side_by_side import on_few_threads, threads_for
+from endoseg_cli.networks.running.transfers import Arriving, transfers_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
 
@@ -90,7 +94,7 @@ class Predictor:
         """What runs the networks; the corrective network always runs in torch."""
         chosen = choose_networks(bundle, network)
         in_pairs = self.runtime == "torch" and self.device.type == "cpu" and len(chosen) > 1
-        self._usual_batch = BATCH_OF_TWO_NETWORKS if in_pairs else default_batch_size(self.device)
+        self._usual_batch = BATCH_OF_TWO_NETWORKS if in_pairs else default_batch_size(self.device, self.input_size)
         self.batch_size = self._usual_batch if batch_size is None else batch_size
         if not 1 <= self.batch_size <= LARGEST_BATCH:
             raise UsageError(f"--batch-size must be 1 to {LARGEST_BATCH}, found {self.batch_size}")
@@ -105,6 +109,8 @@ class Predictor:
             self._threads = threads_for(len(networks))
             self._run_networks = self._side_by_side
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
+        self._transfers = transfers_for(self.device)
+        self._captured = Captured(self._logits, self.batch_size) if self.device.type == "cuda" else None
         if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
         _check_precision(self.runtime, self.precision)
@@ -174,6 +180,33 @@ class Predictor:
         both = self._in_batches(frames, _mean_and_uncertainty)
         return demand_presence(both[:, 0], self.presence), both[:, 1]
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the device computes by itself, so that `begin` returns before a batch is done."""
+        return self.device.type == "cuda"
+
+    def begin(
+        self, frames: Sequence[Pixels], *, with_uncertainty: bool
+    ) -> Callable[[], tuple[Probability, Probability | None]]:
+        """Begin `predict`, or `predict_with_uncertainty`, and return what waits for the maps; both raise as those do.
+
+        On a GPU another batch may be begun meanwhile; elsewhere all is done at once.
+        """
+        if not self.overlaps:
+            done = self.predict_with_uncertainty(frames) if with_uncertainty else (self.predict(frames), None)
+            return lambda: done
+        reduce = _mean_and_uncertainty if with_uncertainty else _mean
+        fits = len(frames) <= self.batch_size
+        begun = self._unless_full(len(frames), lambda: self._begun(np.stack(frames), reduce)) if fits else None
+
+        def wait() -> tuple[Probability, Probability | None]:
+            ended = None if begun is None else self._unless_full(len(frames), lambda: self._ended(begun))
+            maps = self._in_batches(frames, reduce) if ended is None else ended
+            probability = demand_presence(maps[:, 0], self.presence)
+            return probability, maps[:, 1] if with_uncertainty else None
+
+        return wait
+
     def predict_any_size(self, frames: Sequence[Pixels]) -> list[Probability]:
         """Return a probability map (C, H, W) at the size of each frame (H, W, 3), whatever its size.
 
@@ -206,32 +239,44 @@ class Predictor:
         maps: list[Probability] = []
         while len(maps) < len(frames):
             batch = frames[len(maps) : len(maps) + self.batch_size]
-            try:
-                maps.extend(self._predict_batch(np.stack(batch), reduce))
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                self._shrink_batch(len(batch), error)
+            done = self._unless_full(len(batch), partial(self._predict_batch, np.stack(batch), reduce))
+            maps.extend(() if done is None else done)
         return np.stack(maps)
 
-    @torch.inference_mode()
     def _predict_batch(self, frames: Pixels, reduce: Reduce) -> Probability:
-        """Return what `reduce` makes of the networks' logits (N, K, C, h, w), the first of K the mean probability.
+        return self._ended(self._begun(frames, reduce))
+
+    @torch.inference_mode()
+    def _begun(self, frames: Pixels, reduce: Reduce) -> _Begun:
+        """Let the device make `reduce`'s maps of the networks' logits, (N, K, C, h, w)."""
+        images = self._transfers.upload(frames)
+        logits = (self._captured or self._logits)(images)
+        return _Begun(frames=frames, reduce=reduce, arriving=self._transfers.download(reduce(logits)))
+
+    @torch.inference_mode()
+    def _ended(self, begun: _Begun) -> Probability:
+        """Wait for the maps, the first of K the mean probability.
 
         Frames that half precision may draw or not by its rounding are computed in fp32.
         """
-        # A channels-last tensor of uint8 is what the frames already are; the rest happens on the device.
-        images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
-        images = self._normalise(images).contiguous(memory_format=torch.channels_last)
-        autocast = self.runtime == "torch" and self.precision != torch.float32
-        with torch.autocast(self.device.type, dtype=self.precision, enabled=autocast):
-            logits = self._over_flips(images, self._run_networks)
-        maps = self._finite(reduce(logits))
+        maps = self._finite(begun.arriving())
         if self.precision != torch.float32:
             close = [index for index, each in enumerate(maps[:, 0]) if is_close(each, self.presence)]
             if close:
                 run = self._one_after_the_other if self._threads is None else self._side_by_side
-                exact = images[close].contiguous(memory_format=torch.channels_last)
-                maps[close] = self._finite(reduce(self._over_flips(exact, run)))
+                exact = self._normalised(self._transfers.upload(begun.frames[close]))
+                maps[close] = self._finite(begun.reduce(self._over_flips(exact, run)).cpu())
         return maps
+
+    def _logits(self, images: Tensor) -> list[Tensor]:
+        """Return each network's logits of pictures (N, 3, h, w), uint8, on the device."""
+        autocast = self.runtime == "torch" and self.precision != torch.float32
+        # a graph cannot keep the weights' casts of another call
+        with torch.autocast(self.device.type, self.precision, enabled=autocast, cache_enabled=self._captured is None):
+            return self._over_flips(self._normalised(images), self._run_networks)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return self._normalise(images).contiguous(memory_format=torch.channels_last)
 
     def _over_flips(self, images: Tensor, run: Logits) -> list[Tensor]:
         """Return each network's logits, or those of its mean probability over mirror images."""
@@ -245,7 +290,7 @@ class Predictor:
         return [torch.logit(maps.mean(0), eps=1e-7) for maps in each]
 
     def _finite(self, maps: Tensor) -> Probability:
-        values: Probability = maps.cpu().numpy()
+        values: Probability = maps.numpy()
         if not np.isfinite(values).all():  # it would read as "no lesion"
             raise DeviceError(
                 f"the model {self.card.name} gives numbers that are not finite on {self.device} in {self.precision}",
@@ -253,18 +298,39 @@ class Predictor:
             )
         return values
 
-    def _shrink_batch(self, tried: int, error: RuntimeError) -> None:
-        if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):
-            raise error
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if tried <= 1:
-            raise DeviceError(
-                f"the memory of {self.device} does not suffice for a single frame of"
-                f" {self.input_size[1]}x{self.input_size[0]}",
-                hint="close other programs on it, or use --device cpu",
-            ) from error
+    def _unless_full(self, tried: int, work: Callable[[], Result]) -> Result | None:
+        """Do something with so many frames; None, with smaller batches from now on, where the memory does not suffice.
+
+        Raises DeviceError where that was a single frame.
+        """
+        try:
+            return work()
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+                raise
+            self._captured = None  # its memory is for batches as they were
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            if tried <= 1:
+                raise DeviceError(
+                    f"the memory of {self.device} does not suffice for a single frame of"
+                    f" {self.input_size[1]}x{self.input_size[0]}",
+                    hint="close other programs on it, or use --device cpu",
+                ) from error
         self.batch_size = tried // 2
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Begun:
+    """A batch that the device works on."""
+
+    frames: Pixels
+    """(N, h, w, 3)."""
+    reduce: Reduce
+    """What becomes of the networks' logits."""
+    arriving: Arriving
+    """Waits for the maps (N, K, C, h, w)."""
 
 
 def _mean(logits: list[Tensor]) -> Tensor:

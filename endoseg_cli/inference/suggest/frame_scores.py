@@ -47,7 +47,7 @@ class FrameScorer:
     def __init__(self, bundle: Bundle, *, device: str = "auto") -> None:
         self.card = bundle.card
         self.device = resolve_device(device)
-        self.batch_size = default_batch_size(self.device)
+        self.batch_size = default_batch_size(self.device, bundle.card.input_size)
         self._networks = [prepared(network, self.device) for network in bundle.networks]
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
 

@@ -48,5 +48,10 @@ def test_auto_precision_is_half_on_cuda_alone() -> None:
         resolve_precision("fp8", CPU)  # type: ignore[arg-type]
 
 
-def test_a_gpu_predicts_more_frames_together() -> None:
-    assert default_batch_size(CUDA) > default_batch_size(CPU) >= 1
+def test_a_gpu_predicts_as_many_frames_together_as_fit_into_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def batch(free: int, side: int = 320) -> int:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 << 30))
+        return default_batch_size(CUDA, (side, side))
+
+    assert batch(40 << 30) == batch(8 << 30) == 16 and batch(2 << 30) == 4 and batch(1 << 20) == 1
+    assert batch(8 << 30, 640) == 4 and default_batch_size(CPU, (640, 640)) == 4
