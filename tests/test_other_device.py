@@ -40,6 +40,15 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         yield device
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums have one order, whatever the machine: a pseudo-label may turn over by rounding."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def pictures(count: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
     return list(np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8))
 
@@ -96,6 +105,7 @@ def _parameters(predictor: Predictor) -> list[torch.Tensor]:
     return [value for network in (*predictor._networks, predictor.corrective) for value in network.parameters()]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     "config",
     [

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from endoseg_cli.cli.console.say import safe_lines
 from endoseg_cli.cli.options.completion import complete_weights
+from endoseg_cli.process import starting
 
 
 def info(
@@ -33,19 +34,24 @@ def info(
 
     Example: endoseg info runs/first/model.safetensors
     """
+    with starting():
+        facts = _model_facts(weights)
+        if device:
+            facts = _device_facts()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print_table(facts)
+
+
+def _model_facts(weights: str | None) -> dict[str, Any]:
     from endoseg_cli.networks.files.bundle import card_facts, load_bundle
     from endoseg_cli.networks.files.models import resolve_weights
 
     path = resolve_weights(weights)
     bundle = load_bundle(path)
     parameters = sum(parameter.numel() for network in bundle.networks for parameter in network.parameters())
-    facts = {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **card_facts(bundle.card)}
-    if device:
-        facts = _device_facts()
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2))
-    else:
-        _print_table(facts)
+    return {"file": str(path), "bytes": path.stat().st_size, "parameters": parameters, **card_facts(bundle.card)}
 
 
 def _device_facts() -> dict[str, Any]:
