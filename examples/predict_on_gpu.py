@@ -238,7 +238,7 @@ def time_parts(
     def timed_alone(work: Callable[[], object]) -> Found:
         return measure(one_by_one(work), config, first=WARM_UP * size).to_dict()
 
-    networks = predictor._networks
+    networks = predictor._torch.networks
     # `prepared` upsamples by transposed convolutions on CPUs alone, as nobody knows what a GPU makes of them
     merges = networks[0].transposes_upsampling
 

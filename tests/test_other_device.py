@@ -102,7 +102,7 @@ def test_frames_are_scored_there_as_on_the_cpu(monkeypatch: pytest.MonkeyPatch) 
 
 def _parameters(predictor: Predictor) -> list[torch.Tensor]:
     assert predictor.corrective is not None
-    return [value for network in (*predictor._networks, predictor.corrective) for value in network.parameters()]
+    return [value for network in (*predictor._torch.networks, predictor.corrective) for value in network.parameters()]
 
 
 @pytest.mark.usefixtures("one_thread")

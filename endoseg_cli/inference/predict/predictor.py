@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -35,12 +34,14 @@ from endoseg_cli.networks.running.device import (
     resolve_device,
     resolve_precision,
 )
-from endoseg_cli.networks.running.ensemble import combine
+from endoseg_cli.networks.running.ensemble import mean, mean_and_each, mean_and_uncertainty
+from endoseg_cli.networks.running.flips import over_flips
 from endoseg_cli.networks.running.fusion import fuse_for_prediction
 from endoseg_cli.networks.running.normalise import Normaliser
 from endoseg_cli.networks.running.prepared import prepared
 from endoseg_cli.networks.running.presence import check_presence, demand_presence, is_close
-from endoseg_cli.networks.running.side_by_side import on_few_threads, threads_for
+from endoseg_cli.networks.running.side_by_side import on_few_threads
+from endoseg_cli.networks.running.torch_networks import TorchNetworks
 from endoseg_cli.networks.running.transfers import Arriving, transfers_for
 from endoseg_cli.pictures.field_of_view import FieldOfView, find_field_of_view, whole_frame
 from endoseg_cli.pictures.resize import resize_frame
@@ -54,10 +55,8 @@ Result = TypeVar("Result")
 # What torch says where it has no exception of its own: CPU, Metal, cuDNN. "illegal memory access" is something else.
 _OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED")
 Probability = NDArray[np.float32]
-Reduce = Callable[[list[Tensor]], Tensor]
+Reduce = Callable[[Sequence[Tensor]], Tensor]
 """The networks' logits, each (N, C, h, w), to (N, K, C, h, w)."""
-FLIPS = ((), (3,), (2,), (2, 3))
-"""The axes of (B, C, H, W) that each mirror image turns round."""
 BATCH_OF_TWO_NETWORKS = 2
 """Frames together on a CPU, where each network has its own thread: as fast as more, whose memory each would keep. Not
 fewer or more by the number of threads, so that masks do not change with it."""
@@ -84,7 +83,7 @@ class Predictor:
         runtime: RuntimeChoice = "torch",
     ) -> None:
         """`presence` goes before the card's: see `demand_presence`; `tta` flips takes four times as long."""
-        self._flips: tuple[tuple[int, ...], ...] = FLIPS if tta == "flips" else ((),)
+        self._flips = tta == "flips"
         self.card: ModelCard = bundle.card
         self.presence = self.card.presence if presence is None else presence
         self.network: NetworkChoice = "1" if network == "both" and len(bundle.networks) == 1 else network
@@ -102,12 +101,9 @@ class Predictor:
         self.corrective_precision = self.precision
         corrective = bundle.corrective
         self.corrective = None if corrective is None else fuse_for_prediction(corrective).to(self.device)
-        networks = self._networks = [prepared(one, self.device, reshape=self.runtime != "onnx") for one in chosen]
-        self._run_networks: Logits = self._one_after_the_other
-        self._threads: ThreadPoolExecutor | None = None
-        if in_pairs and torch.get_num_threads() >= len(networks):
-            self._threads = threads_for(len(networks))
-            self._run_networks = self._side_by_side
+        networks = [prepared(one, self.device, reshape=self.runtime != "onnx") for one in chosen]
+        self._torch = TorchNetworks(networks, side_by_side=in_pairs)
+        self._run_networks: Logits = self._torch
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
         self._transfers = transfers_for(self.device)
         self._captured = Captured(self._logits, self.batch_size) if self.device.type == "cuda" else None
@@ -118,21 +114,6 @@ class Predictor:
             self._run_networks = openvino_logits(networks, self.input_size, self.precision, batch_size=self.batch_size)
         elif self.runtime == "onnx":
             self._run_networks = onnx_logits(networks, self.input_size)
-
-    def _one_after_the_other(self, images: Tensor) -> list[Tensor]:
-        return [network(images) for network in self._networks]
-
-    def _side_by_side(self, images: Tensor) -> list[Tensor]:
-        # what holds in the calling thread does not in another by itself
-        dtype, is_half = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
-
-        def run(network: torch.nn.Module) -> Tensor:
-            with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=is_half):
-                logits: Tensor = network(images)
-                return logits
-
-        assert self._threads is not None
-        return list(self._threads.map(run, self._networks))
 
     def beside(self, work: Callable[[Item], Result]) -> Callable[[Item], Result]:
         """Return smaller `work` with torch, for a thread that works while the networks do and leaves them the cores."""
@@ -173,11 +154,11 @@ class Predictor:
         The mean of the networks' sigmoids, as Endo-SemiS predicts. Raises DeviceError if even a single frame does not
         fit into the device's memory.
         """
-        return demand_presence(self._in_batches(frames, _mean)[:, 0], self.presence)
+        return demand_presence(self._in_batches(frames, mean)[:, 0], self.presence)
 
     def predict_with_uncertainty(self, frames: Sequence[Pixels]) -> tuple[Probability, Probability]:
         """Return what `predict` does, and the networks' expected entropy (N, C, h, w) in nats (networks.ensemble)."""
-        both = self._in_batches(frames, _mean_and_uncertainty)
+        both = self._in_batches(frames, mean_and_uncertainty)
         return demand_presence(both[:, 0], self.presence), both[:, 1]
 
     @property
@@ -195,7 +176,7 @@ class Predictor:
         if not self.overlaps:
             done = self.predict_with_uncertainty(frames) if with_uncertainty else (self.predict(frames), None)
             return lambda: done
-        reduce = _mean_and_uncertainty if with_uncertainty else _mean
+        reduce = mean_and_uncertainty if with_uncertainty else mean
         fits = len(frames) <= self.batch_size
         begun = self._unless_full(len(frames), lambda: self._begun(np.stack(frames), reduce)) if fits else None
 
@@ -219,7 +200,7 @@ class Predictor:
         return self._any_size(frames, self._predict_each)
 
     def _predict_each(self, frames: Sequence[Pixels]) -> Probability:
-        maps = self._in_batches(frames, _mean_and_each)  # (N, 1 + networks, C, h, w)
+        maps = self._in_batches(frames, mean_and_each)  # (N, 1 + networks, C, h, w)
         return np.stack([demand_presence(maps[:, index], self.presence) for index in range(maps.shape[1])], axis=1)
 
     def _any_size(
@@ -250,8 +231,8 @@ class Predictor:
     def _begun(self, frames: Pixels, reduce: Reduce) -> _Begun:
         """Let the device make `reduce`'s maps of the networks' logits, (N, K, C, h, w)."""
         images = self._transfers.upload(frames)
-        logits = (self._captured or self._logits)(images)
-        return _Begun(frames=frames, reduce=reduce, arriving=self._transfers.download(reduce(logits)))
+        maps = reduce((self._captured or self._logits)(images))
+        return _Begun(frames=frames, reduce=reduce, arriving=self._transfers.download(maps))
 
     @torch.inference_mode()
     def _ended(self, begun: _Begun) -> Probability:
@@ -263,9 +244,8 @@ class Predictor:
         if self.precision != torch.float32:
             close = [index for index, each in enumerate(maps[:, 0]) if is_close(each, self.presence)]
             if close:
-                run = self._one_after_the_other if self._threads is None else self._side_by_side
-                exact = self._normalised(self._transfers.upload(begun.frames[close]))
-                maps[close] = self._finite(begun.reduce(self._over_flips(exact, run)).cpu())
+                exact = self._looked_at(self._transfers.upload(begun.frames[close]), self._torch)
+                maps[close] = self._finite(begun.reduce(exact).cpu())
         return maps
 
     def _logits(self, images: Tensor) -> list[Tensor]:
@@ -273,21 +253,11 @@ class Predictor:
         autocast = self.runtime == "torch" and self.precision != torch.float32
         # a graph cannot keep the weights' casts of another call
         with torch.autocast(self.device.type, self.precision, enabled=autocast, cache_enabled=self._captured is None):
-            return self._over_flips(self._normalised(images), self._run_networks)
+            return self._looked_at(images, self._run_networks)
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        return self._normalise(images).contiguous(memory_format=torch.channels_last)
-
-    def _over_flips(self, images: Tensor, run: Logits) -> list[Tensor]:
-        """Return each network's logits, or those of its mean probability over mirror images."""
-        if len(self._flips) == 1:
-            return run(images)
-        turned = [run(images.flip(axes)) for axes in self._flips]
-        each = [
-            torch.stack([torch.sigmoid(one.float()).flip(axes) for one, axes in zip(ones, self._flips, strict=True)])
-            for ones in zip(*turned, strict=True)
-        ]
-        return [torch.logit(maps.mean(0), eps=1e-7) for maps in each]
+    def _looked_at(self, images: Tensor, run: Logits) -> list[Tensor]:
+        normal = self._normalise(images).contiguous(memory_format=torch.channels_last)
+        return over_flips(normal, run) if self._flips else run(normal)
 
     def _finite(self, maps: Tensor) -> Probability:
         values: Probability = maps.numpy()
@@ -331,19 +301,6 @@ class _Begun:
     """What becomes of the networks' logits."""
     arriving: Arriving
     """Waits for the maps (N, K, C, h, w)."""
-
-
-def _mean(logits: list[Tensor]) -> Tensor:
-    return torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)[:, None]
-
-
-def _mean_and_each(logits: list[Tensor]) -> Tensor:
-    each = torch.stack([torch.sigmoid(one.float()) for one in logits])
-    return torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1)
-
-
-def _mean_and_uncertainty(logits: list[Tensor]) -> Tensor:
-    return torch.stack(combine(logits), dim=1)
 
 
 def _check_precision(runtime: RuntimeName, precision: torch.dtype) -> None:

@@ -20,3 +20,19 @@ def combine(logits: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     # h(sigmoid(z)) = softplus(z) - z sigmoid(z), finite wherever z is
     entropies = torch.nn.functional.softplus(each) - each * sigmoids
     return sigmoids.mean(0), entropies.mean(0).clamp(min=0)
+
+
+def mean(logits: Sequence[Tensor]) -> Tensor:
+    """Return the networks' mean probability as the only map, (B, 1, C, H, W)."""
+    return torch.stack([torch.sigmoid(one.float()) for one in logits]).mean(0)[:, None]
+
+
+def mean_and_each(logits: Sequence[Tensor]) -> Tensor:
+    """Return the networks' mean probability, then that of each, (B, 1 + networks, C, H, W)."""
+    each = torch.stack([torch.sigmoid(one.float()) for one in logits])
+    return torch.cat([each.mean(0, keepdim=True), each]).transpose(0, 1)
+
+
+def mean_and_uncertainty(logits: Sequence[Tensor]) -> Tensor:
+    """Return what `combine` does as maps, (B, 2, C, H, W)."""
+    return torch.stack(combine(logits), dim=1)

@@ -40,8 +40,7 @@ class Overlapping(Predictor):
         super().__init__(MODEL, device="cpu", batch_size=batch_size, presence=presence)
         self._transfers = StreamTransfers(CPU)
         self._captured = Captured(self._logits, self.batch_size)
-        self._run_networks = self._one_after_the_other
-        self._threads = None
+        self._torch._threads = None
 
 
 @pytest.fixture(autouse=True)

@@ -134,7 +134,7 @@ def test_numbers_that_are_not_finite_are_an_error_and_not_a_frame_without_lesion
             return images[:, :1] * torch.nan
 
     predictor = cpu(tiny_bundle(networks=1))
-    predictor._networks = [Overflowing()]  # type: ignore[list-item]
+    predictor._torch.networks = [Overflowing()]  # type: ignore[list-item]
     with pytest.raises(DeviceError, match="not finite on cpu") as caught:
         predictor.predict(frames(1))
     assert caught.value.hint == "use --precision fp32"

@@ -65,13 +65,13 @@ def test_a_peak_at_the_presence_is_decided_as_in_full_precision(tta: str) -> Non
 def runs(predictor: Predictor, pictures: list[Pixels], monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return how many frames the networks are given in each of their runs."""
     seen: list[int] = []
-    run = predictor._one_after_the_other if predictor._threads is None else predictor._side_by_side
+    run = predictor._torch
 
     def count(images: torch.Tensor) -> list[torch.Tensor]:
         seen.append(len(images))
         return run(images)
 
-    for name in ("_one_after_the_other", "_side_by_side", "_run_networks"):
+    for name in ("_torch", "_run_networks"):
         monkeypatch.setattr(predictor, name, count)
     predictor.predict(pictures)
     return seen

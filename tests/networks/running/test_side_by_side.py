@@ -59,7 +59,7 @@ def test_predictions_are_those_of_one_thread(precision: str) -> None:
     both = Predictor(bundle, device="cpu", precision=precision)  # type: ignore[arg-type]
     torch.set_num_threads(1)
     alone = Predictor(bundle, device="cpu", precision=precision)  # type: ignore[arg-type]
-    assert both._threads is not None and alone._threads is None
+    assert both._torch.are_side_by_side and not alone._torch.are_side_by_side
     assert (
         both.batch_size
         == alone.batch_size
@@ -79,7 +79,7 @@ def test_an_error_of_a_network_is_heard(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(_: torch.Tensor) -> torch.Tensor:
         raise ValueError("a layer failed")
 
-    monkeypatch.setattr(predictor._networks[1], "forward", fail)
+    monkeypatch.setattr(predictor._torch.networks[1], "forward", fail)
     with pytest.raises(ValueError, match="a layer failed"):
         predictor.predict([np.zeros((*bundle.card.input_size, 3), np.uint8)])
 
