@@ -134,7 +134,7 @@ class Model:
             batch = []
             for frame in reader:
                 batch.append((frame, True))
-                if len(batch) == self._predictor.batch_size:
+                if len(batch) >= self._predictor.batch_size:
                     yield from finished(predicting(batch))
                     batch = []
             yield from finished(predicting(batch))

@@ -39,6 +39,10 @@ class Stream:
             self.waiting.pop(0)()
 
 
+_current: list[Stream] = [Stream()]
+"""The streams that are current, the usual one first."""
+
+
 class Event:
     """A place in a stream's work."""
 
@@ -66,6 +70,11 @@ class Graph:
                     one.copy_(new)
 
 
+def leave_current(stream: Stream) -> None:
+    """Make a stream the current one and do not take it back, as torch does where capturing fails."""
+    _current.append(stream)
+
+
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, graph: Graph) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -78,14 +87,26 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _Copying(TorchFunctionMode):
-    """Puts copies that do not block into the current stream."""
+    """A stream is the current one within; copies that do not block are put into it, unless it is the usual one."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
         self._stream = stream
+        self._before: list[Stream] = []
+
+    def __enter__(self) -> Any:
+        self._before = list(_current)
+        _current.append(self._stream)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> None:
+        _current[:] = self._before
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._stream is _current[0]:
+            return func(*args, **kwargs)
         if func is Tensor.copy_ and kwargs.get("non_blocking"):
             self._stream.waiting.append(lambda: args[0].copy_(args[1]))
             return args[0]
@@ -98,16 +119,16 @@ class _Copying(TorchFunctionMode):
 
 def pretend(patch: pytest.MonkeyPatch) -> None:
     """Let `torch.cuda` be this, for tensors of the CPU."""
-    computing = Stream()
+    _current[:] = [Stream()]
     patch.setattr(torch.cuda, "Stream", Stream)
     patch.setattr(torch.cuda, "Event", Event)
     patch.setattr(torch.cuda, "CUDAGraph", Graph)
     patch.setattr(torch.cuda, "graph", _graph)
     patch.setattr(torch.cuda, "stream", _Copying)
     patch.setattr(torch.cuda, "device", _nothing)
-    patch.setattr(torch.cuda, "current_stream", lambda device=None: computing)
+    patch.setattr(torch.cuda, "current_stream", lambda device=None: _current[-1])
     patch.setattr(torch.cuda, "empty_cache", lambda: None)
-    patch.setattr(Tensor, "record_stream", lambda tensor, stream: None)
+    patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
     patch.setattr(transfers, "pinned_empty", _garbage)
 
 
@@ -122,6 +143,6 @@ def _nothing(device: object) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _graph(graph: Graph, capture_error_mode: str = "global") -> Iterator[None]:
+def _graph(graph: Graph, stream: Stream, capture_error_mode: str = "global") -> Iterator[None]:
     with _Recording(graph):
         yield

@@ -70,8 +70,8 @@ def segment(
                 return
             job, result = done
         else:
-            looks = model.field_of_view in (None, "auto")
-            job, result = _on_this_machine(prepare, console, first=inputs[0] if looks else None, start=frames.span()[0])
+            looks = model.field_of_view in (None, "auto") and frames.start is None  # a start may be far to reach
+            job, result = _on_this_machine(prepare, console, first=inputs[0] if looks else None)
     finally:
         console.close()
     _tell(result, job.outputs, as_json=as_json, quiet=quiet)
@@ -80,12 +80,12 @@ def segment(
 
 
 def _on_this_machine(
-    prepare: Callable[[], SegmentJob], console: SegmentConsole, *, first: str | None, start: float | None
+    prepare: Callable[[], SegmentJob], console: SegmentConsole, *, first: str | None
 ) -> tuple[SegmentJob, JobResult]:
     """Have the job done by this process, or by several that it starts; `first` is an input to look at meanwhile."""
     from endoseg_cli.inference.inputs.ahead import looking_ahead
 
-    with starting() as started, looking_ahead(first, start) as ahead:
+    with starting() as started, looking_ahead(first) as ahead:
         job = replace(prepare(), ahead=ahead)
         from endoseg_cli.inference.many.run import segment_job
 

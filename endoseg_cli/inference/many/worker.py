@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,7 @@ GRACE_SECONDS = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Load the model; where `as_by` is given, in the precision that another process found the faster one."""
+    """Load the model; where `as_by` is given, in the precision and with the batches that another process chose."""
 
     choice: PredictorChoice
     as_by: ModelFacts | None
@@ -108,8 +108,10 @@ def _serve(connection: Connection[Any, Any], processes: int) -> None:
     connection.send(Ready())
     load: Load = connection.recv()
     try:
-        predictor = load.choice.load()
-        if load.as_by is not None:
+        if load.as_by is None:
+            predictor = load.choice.load()
+        else:
+            predictor = replace(load.choice, batch_size=load.as_by.batch_size).load()
             predictor.compute_as(load.as_by.half_precision)
     except Exception as error:
         connection.send(Refused(error=explained(error)))

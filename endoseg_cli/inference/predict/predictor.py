@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Literal, TypeVar
 
 import cv2
@@ -33,6 +35,7 @@ from endoseg_cli.networks.running.device import (
     default_batch_size,
     resolve_device,
     resolve_precision,
+    whole_precision,
 )
 from endoseg_cli.networks.running.ensemble import mean, mean_and_each, mean_and_uncertainty
 from endoseg_cli.networks.running.flips import over_flips
@@ -106,7 +109,8 @@ class Predictor:
         self._run_networks: Logits = self._torch
         self._normalise = Normaliser(bundle.card.mean, bundle.card.std, self.device)
         self._transfers = transfers_for(self.device)
-        self._captured = Captured(self._logits, self.batch_size) if self.device.type == "cuda" else None
+        self._captured = Captured() if self.device.type == "cuda" else None
+        self._computing = Lock()
         if runtime == "auto" and precision == "auto" and self.device.type == "cpu" and computes_bf16():
             self.precision = self._faster_precision() if self.runtime == "torch" else torch.bfloat16
         _check_precision(self.runtime, self.precision)
@@ -176,6 +180,7 @@ class Predictor:
         if not self.overlaps:
             done = self.predict_with_uncertainty(frames) if with_uncertainty else (self.predict(frames), None)
             return lambda: done
+        self._check_sizes(frames)
         reduce = mean_and_uncertainty if with_uncertainty else mean
         fits = len(frames) <= self.batch_size
         begun = self._unless_full(len(frames), lambda: self._begun(np.stack(frames), reduce)) if fits else None
@@ -216,13 +221,16 @@ class Predictor:
         ]
 
     def _in_batches(self, frames: Sequence[Pixels], reduce: Reduce) -> Probability:
-        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
+        self._check_sizes(frames)
         maps: list[Probability] = []
         while len(maps) < len(frames):
             batch = frames[len(maps) : len(maps) + self.batch_size]
             done = self._unless_full(len(batch), partial(self._predict_batch, np.stack(batch), reduce))
             maps.extend(() if done is None else done)
         return np.stack(maps)
+
+    def _check_sizes(self, frames: Sequence[Pixels]) -> None:
+        assert all(frame.shape == (*self.input_size, 3) for frame in frames), "frames come at the model's input size"
 
     def _predict_batch(self, frames: Pixels, reduce: Reduce) -> Probability:
         return self._ended(self._begun(frames, reduce))
@@ -231,8 +239,10 @@ class Predictor:
     def _begun(self, frames: Pixels, reduce: Reduce) -> _Begun:
         """Let the device make `reduce`'s maps of the networks' logits, (N, K, C, h, w)."""
         images = self._transfers.upload(frames)
-        maps = reduce((self._captured or self._logits)(images))
-        return _Begun(frames=frames, reduce=reduce, arriving=self._transfers.download(maps))
+        with self._computing:  # a graph's results are overwritten by the next thread's batch
+            logits = self._logits(images) if self._captured is None else self._captured(self._logits, images)
+            maps = reduce(logits)
+        return _Begun(frames=frames, images=images, reduce=reduce, arriving=self._transfers.download(maps))
 
     @torch.inference_mode()
     def _ended(self, begun: _Begun) -> Probability:
@@ -244,15 +254,17 @@ class Predictor:
         if self.precision != torch.float32:
             close = [index for index, each in enumerate(maps[:, 0]) if is_close(each, self.presence)]
             if close:
-                exact = self._looked_at(self._transfers.upload(begun.frames[close]), self._torch)
-                maps[close] = self._finite(begun.reduce(exact).cpu())
+                images = self._transfers.upload(begun.frames[close])
+                with whole_precision(self.device):
+                    maps[close] = self._finite(begun.reduce(self._looked_at(images, self._torch)).cpu())
         return maps
 
     def _logits(self, images: Tensor) -> list[Tensor]:
         """Return each network's logits of pictures (N, 3, h, w), uint8, on the device."""
         autocast = self.runtime == "torch" and self.precision != torch.float32
         # a graph cannot keep the weights' casts of another call
-        with torch.autocast(self.device.type, self.precision, enabled=autocast, cache_enabled=self._captured is None):
+        half = torch.autocast(self.device.type, self.precision, enabled=autocast, cache_enabled=self._captured is None)
+        with half, nullcontext() if autocast else whole_precision(self.device):
             return self._looked_at(images, self._run_networks)
 
     def _looked_at(self, images: Tensor, run: Logits) -> list[Tensor]:
@@ -278,8 +290,9 @@ class Predictor:
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and not _OUT_OF_MEMORY.search(str(error)):
                 raise
-            self._captured = None  # its memory is for batches as they were
             if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+                self._captured = Captured()  # the memory of a graph is for batches as they were
                 torch.cuda.empty_cache()
             if tried <= 1:
                 raise DeviceError(
@@ -287,7 +300,7 @@ class Predictor:
                     f" {self.input_size[1]}x{self.input_size[0]}",
                     hint="close other programs on it, or use --device cpu",
                 ) from error
-        self.batch_size = tried // 2
+        self.batch_size = min(self.batch_size, tried // 2)
         return None
 
 
@@ -297,6 +310,8 @@ class _Begun:
 
     frames: Pixels
     """(N, h, w, 3)."""
+    images: Tensor
+    """The same on the device, kept as long as it may read them."""
     reduce: Reduce
     """What becomes of the networks' logits."""
     arriving: Arriving

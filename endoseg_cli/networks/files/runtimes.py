@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -78,11 +78,13 @@ def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torc
     core = openvino.Core()
     # a fixed size is a third faster; the last part is filled up
     model = _onnx_of(networks, size, batch_size=part_size)
-    if isinstance(model, Path):
-        # what was compiled of a file before is loaded without a look into the file, in a third of the time
-        compiled = core.compile_model(str(model), "CPU", {**settings, "CACHE_DIR": str(model.parent)})
-    else:
-        compiled = core.compile_model(core.read_model(model), "CPU", settings)
+    try:
+        compiled = _compiled(core, model, settings)
+    except RuntimeError:  # a file that was cut off: it is made anew
+        if not isinstance(model, Path):
+            raise
+        model.unlink(missing_ok=True)
+        compiled = _compiled(core, _onnx_of(networks, size, batch_size=part_size), settings)
     requests = [compiled.create_infer_request() for _ in range(parts)]
 
     def run(images: Tensor) -> list[Tensor]:
@@ -94,6 +96,13 @@ def openvino_logits(networks: Sequence[UNet], size: tuple[int, int], dtype: torc
         return list(torch.cat(found, dim=1)[:, : len(images)])
 
     return run
+
+
+def _compiled(core: Any, model: Path | bytes, settings: Mapping[str, str]) -> Any:
+    if isinstance(model, bytes):
+        return core.compile_model(core.read_model(model), "CPU", settings)
+    # what was compiled of a file before is loaded without a look into the file, in a third of the time
+    return core.compile_model(str(model), "CPU", {**settings, "CACHE_DIR": str(model.parent)})
 
 
 def _together(requests: Sequence[Any], parts: Sequence[Tensor]) -> list[Tensor]:
@@ -146,7 +155,7 @@ def _onnx_of(networks: Sequence[UNet], size: tuple[int, int], *, batch_size: int
     """
     batch = "" if batch_size is None else f"-{batch_size}"
     file = cache_folder() / f"{_fingerprint(networks, size)}{batch}.onnx"
-    if file.is_file():
+    if file.is_file() and os.access(file, os.R_OK):
         return file
     fixed = batch_size is not None
     axes = {"image": None if fixed else 0, "logits": None if fixed else 1}

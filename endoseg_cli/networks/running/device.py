@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -49,6 +51,20 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
     if precision == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
     return _DTYPES[precision]
+
+
+@contextmanager
+def whole_precision(device: torch.device) -> Iterator[None]:
+    """Let convolutions in fp32 keep all their digits: GPUs would round what they multiply to 10 bits (TF32)."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def computes_bf16() -> bool:

@@ -19,7 +19,10 @@ class Transfers(Protocol):
     """Moves what a batch needs and what comes of it."""
 
     def upload(self, frames: Pixels) -> Tensor:
-        """Return frames (N, h, w, 3) as (N, 3, h, w), channels last, on the device."""
+        """Return frames (N, h, w, 3) as (N, 3, h, w), channels last, on the device.
+
+        Keep them until what is computed of them has arrived.
+        """
 
     def download(self, maps: Tensor) -> Arriving:
         """Let maps leave the device; they may be waited for later."""
@@ -49,8 +52,8 @@ class DirectTransfers:
 class StreamTransfers:
     """Moves tensors beside what a CUDA device computes, on a stream for each direction, through pinned memory.
 
-    torch's allocators know which streams use what: pinned memory comes back when it was read, the device's when the
-    last of its streams is done with it.
+    What streams share is kept until it has arrived, so that torch gives its memory to nobody before; pinned memory
+    torch itself keeps until it was read.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -62,11 +65,9 @@ class StreamTransfers:
         """See `Transfers`."""
         pinned = pinned_empty(frames.shape, torch.uint8)
         np.copyto(pinned.numpy(), frames)
-        computing = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._up):
             there = pinned.to(self._device, non_blocking=True)
-        computing.wait_stream(self._up)
-        there.record_stream(computing)
+        torch.cuda.current_stream(self._device).wait_stream(self._up)
         return there.permute(0, 3, 1, 2)
 
     def download(self, maps: Tensor) -> Arriving:
@@ -77,9 +78,8 @@ class StreamTransfers:
             pinned.copy_(maps, non_blocking=True)
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(self._down)
-        maps.record_stream(self._down)
 
-        def wait() -> Tensor:
+        def wait(kept: Tensor = maps) -> Tensor:
             arrived.synchronize()
             return pinned
 
@@ -87,5 +87,8 @@ class StreamTransfers:
 
 
 def pinned_empty(shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
-    """Return memory of the CPU that a GPU reads and writes by itself."""
-    return torch.empty(shape, dtype=dtype, pin_memory=True)
+    """Return memory of the CPU that a GPU reads and writes by itself; ordinary memory where the system gives none."""
+    try:
+        return torch.empty(shape, dtype=dtype, pin_memory=True)
+    except RuntimeError:
+        return torch.empty(shape, dtype=dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -206,7 +206,7 @@ def sample_frames(
                 yield frame.index, float(elapsed), shown
 
 
-def looks_at(path: Path, start: float | None) -> Iterator[tuple[float, Pixels]]:
+def looks_at(path: Path, start: float | None) -> Generator[tuple[float, Pixels]]:
     """Yield (seconds since `start`, upright RGB) of a few frames a second, for `Beginning`; `start` as `VideoReader`'s.
 
     Raises as `VideoReader`.

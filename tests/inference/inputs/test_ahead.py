@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,18 +56,29 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return seen
 
 
-@pytest.mark.parametrize(("start", "box"), [(None, WHOLE), (3.9, BOX)])
-def test_it_sees_what_the_reader_would(render: Render, start: float | None, box: FieldOfView) -> None:
-    path = clip(render, "a.mkv", late, frames=24)
-    ahead = LookAhead(path, start)
+def test_it_sees_what_the_reader_would(render: Render) -> None:
+    path = clip(render, "a.mkv", flickering)
+    ahead = LookAhead(path)
     seen = ahead.of(path)
     assert seen is not None and ahead.of(path.with_name("b.mkv")) is None
-    with VideoReader(path, start=start) as reader:
+    with VideoReader(path) as reader:
         expected = reader.find_field_of_view()
-        assert near(expected, box) and seen().view == expected
+        assert near(expected) and seen().view == expected
         part, wanted = seen().part, reader.beginning.part
         assert part is not None and wanted is not None and np.array_equal(part, wanted)
     ahead.close()
+
+
+def test_a_start_is_looked_at_from_there_on_and_not_ahead(
+    endoseg: Callable[..., Run], render: Render, tmp_path: Path, looked: list[tuple[str, bool]]
+) -> None:
+    model = save_to(tmp_path, cropping(constant_bundle(8.0)))
+    path = clip(render, "a.mkv", late, frames=24)
+    words = ("segment", path, "--weights", model, "--out", tmp_path / "m.mp4", "--overwrite", "--json")
+    for more, box, ahead in (((), WHOLE, True), (("--start", "3.9"), BOX, False)):
+        run = endoseg(*words, *more)
+        assert near(FieldOfView(**json.loads(run.stdout)["results"][0]["field_of_view"]), box)
+        assert looked.pop() == ("a.mkv", ahead)
 
 
 def test_each_video_has_its_own_box_and_is_looked_at_once(
@@ -104,9 +115,9 @@ def test_nothing_is_looked_for_where_the_view_is_known(
 def test_only_a_file_of_a_video_is_looked_at(render: Render, tmp_path: Path) -> None:
     path = clip(render, "a.mkv", whole)
     for given in (None, str(tmp_path), str(tmp_path / "absent.mkv"), str(tmp_path / "*.mkv"), "-", f"file:{path}"):
-        with looking_ahead(given, None) as ahead:
+        with looking_ahead(given) as ahead:
             assert ahead is None, given
-    with looking_ahead(str(path), None) as ahead:
+    with looking_ahead(str(path)) as ahead:
         assert ahead is not None
 
 
@@ -118,7 +129,7 @@ def test_looking_needs_no_torch() -> None:
 def test_a_video_that_cannot_be_read_fails_as_it_does_without(endoseg: Callable[..., Run], tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("not a video")
-    ahead = LookAhead(path, None)
+    ahead = LookAhead(path)
     found = ahead.of(path)
     assert found is not None
     with pytest.raises(InputError):
@@ -134,7 +145,7 @@ def test_it_stops_with_the_job_where_the_model_cannot_be_loaded(
 ) -> None:
     shown: list[int] = []
 
-    def endless(path: Path, start: float | None) -> Iterator[tuple[float, Pixels]]:
+    def endless(path: Path, start: float | None) -> Generator[tuple[float, Pixels]]:
         while True:
             shown.append(1)
             time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from endoseg_cli.inference.predict import predictor as module
 from endoseg_cli.inference.predict.predictor import Pixels, Predictor
 from endoseg_cli.inference.refine.refiner import RefineConfig, make_refiner
 from endoseg_cli.networks.running.captured import Captured
-from endoseg_cli.networks.running.transfers import StreamTransfers
+from endoseg_cli.networks.running.transfers import DirectTransfers, StreamTransfers
 from endoseg_cli.video.reading.reader import Frame
 from tests.inference.brightness import STYLE, disc_picture, targets_for
 from tests.networks.tiny import tiny_bundle, with_corrective
@@ -39,7 +40,7 @@ class Overlapping(Predictor):
     def __init__(self, *, batch_size: int = BATCH, presence: float = 0.0) -> None:
         super().__init__(MODEL, device="cpu", batch_size=batch_size, presence=presence)
         self._transfers = StreamTransfers(CPU)
-        self._captured = Captured(self._logits, self.batch_size)
+        self._captured = Captured()
         self._torch._threads = None
 
 
@@ -111,8 +112,8 @@ def test_a_batch_that_does_not_fit_is_made_smaller() -> None:
     another = predictor.begin(pictures(1), with_uncertainty=True)
     for seed, wait in enumerate((one, another)):
         assert_near(wait()[0], plain().predict(pictures(seed)))
-    assert predictor.batch_size == 2 and predictor._captured is None and max(predictor.tried[2:]) == 2
-    predictor.fits = 0
+    assert predictor.batch_size == 2 and max(predictor.tried[2:]) == 2
+    predictor.fits, predictor._captured = 0, Captured()
     with pytest.raises(DeviceError, match="does not suffice for a single frame"):
         predictor.begin(pictures(2), with_uncertainty=True)()
 
@@ -142,6 +143,19 @@ def test_other_errors_are_raised_as_they_are(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(predictor, "_run_networks", broken)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         predictor.begin(pictures(0), with_uncertainty=True)
+
+
+def test_threads_that_share_a_predictor_get_their_own_maps() -> None:
+    predictor = Overlapping()
+    predictor._transfers = DirectTransfers(CPU)
+    expected = [plain().predict(pictures(seed)) for seed in range(8)]
+    for seed in range(2):
+        predictor.predict(pictures(seed))
+    assert predictor._captured is not None and predictor._captured.is_captured
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(lambda seed: predictor.predict(pictures(seed)), [*range(8)] * 4)
+        for seed, maps in enumerate(found):
+            assert_near(maps, expected[seed % 8])
 
 
 def frame(index: int, picture: Pixels) -> Frame:

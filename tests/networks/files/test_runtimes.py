@@ -125,6 +125,23 @@ def test_other_runtimes_agree_with_torch(runtime: RuntimeChoice, side: int) -> N
     np.testing.assert_allclose(turned.predict(frames), flipped.predict(frames), atol=1e-4)
 
 
+def test_what_openvino_cannot_read_any_more_is_made_anew(tmp_path: Path) -> None:
+    if not is_installed("openvino"):
+        pytest.skip("openvino is not installed")
+    bundle = tiny_bundle(side=32)
+    frames = [np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8) for seed in range(3)]
+    expected = Predictor(bundle, device="cpu", runtime="openvino", precision="fp32").predict(frames)
+    (file,) = (tmp_path / "cache").rglob("*.onnx")
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b""):
+        for blob in file.parent.glob("*.blob"):
+            blob.unlink()
+        file.write_bytes(content)
+        found = Predictor(bundle, device="cpu", runtime="openvino", precision="fp32").predict(frames)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert file.stat().st_size == len(whole)
+
+
 def test_openvino_gives_frames_in_their_order_whatever_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     if not is_installed("openvino"):
         pytest.skip("openvino is not installed")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor
 
-from endoseg_cli.networks.running.captured import Captured
+from endoseg_cli.networks.running.captured import WARM_UP, Captured
 from tests.networks.tiny import tiny_bundle
-from tests.pretended_cuda import pretend
+from tests.pretended_cuda import Stream, leave_current, pretend
 
 SIZE = 4
 
@@ -33,35 +34,50 @@ def pictures(seed: int, count: int = SIZE) -> Tensor:
     return torch.randint(0, 256, (count, 3, 64, 64), generator=generator, dtype=torch.uint8)
 
 
+def same(found: list[Tensor], expected: list[Tensor]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 @torch.inference_mode()
-def test_whole_batches_are_replayed_and_smaller_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_batch_of_a_size_is_captured_and_smaller_ones_are_replayed_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pretend(monkeypatch)
-    work = Work()
-    captured = Captured(work, SIZE)
-    captured(pictures(0, 2))
-    assert work.calls == 1, "not a whole batch"
-    captured(pictures(0))
+    work, captured = Work(), Captured()
+    for seed, count in ((0, 1), (1, SIZE)):
+        captured(work, pictures(seed, count))
+    assert work.calls == 2, "no size came twice"
+    captured(work, pictures(2))
     assert captured.is_captured
-    calls = work.calls
-    for seed, count in ((1, SIZE), (2, 3), (3, SIZE), (4, 1)):
-        found = [result.clone() for result in captured(pictures(seed, count))]
-        assert work.calls == calls, "replayed"
-        expected = work(pictures(seed, count))
+    for seed, count, is_replayed in ((1, SIZE, True), (2, 3, True), (3, SIZE, True), (4, 2, False), (5, 5, False)):
         calls = work.calls
+        found = [result.clone() for result in captured(work, pictures(seed, count))]
+        assert (work.calls == calls) is is_replayed, count
         assert [len(result) for result in found] == [count, count]
-        for one, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
-    assert len(captured(pictures(5, SIZE + 1))[0]) == SIZE + 1 and work.calls == calls + 1
+        same(found, work(pictures(seed, count)))
+    for seed in range(2):  # a larger size that comes twice
+        same(captured(work, pictures(seed, 6)), work(pictures(seed, 6)))
+    calls = work.calls
+    captured(work, pictures(3, 5))
+    assert work.calls == calls
 
 
-def fails(graph: object, capture_error_mode: str) -> None:
-    raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+def test_what_cannot_be_captured_is_done_plainly_on_the_stream_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    for fails_at in ("beginning", "end"):
+        pretend(monkeypatch)
+        before = torch.cuda.current_stream()
 
+        @contextmanager
+        def fails(graph: object, stream: Stream, capture_error_mode: str, at: str = fails_at) -> Iterator[None]:
+            if at == "end":
+                leave_current(stream)
+                yield
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
 
-def test_what_cannot_be_captured_is_done_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch)
-    monkeypatch.setattr(torch.cuda, "graph", fails)
-    check_plain(Work())
+        monkeypatch.setattr(torch.cuda, "graph", fails)
+        check_plain(Work())
+        assert torch.cuda.current_stream() is before
 
 
 def test_a_graph_that_differs_from_the_work_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +87,11 @@ def test_a_graph_that_differs_from_the_work_is_not_used(monkeypatch: pytest.Monk
         def __call__(self, images: Tensor) -> list[Tensor]:
             return [result + self.calls % 2 for result in super().__call__(images)]
 
-    work = Alternating()
-    captured = Captured(work, SIZE)
+    work, captured = Alternating(), Captured()
     with torch.inference_mode():
-        captured(pictures(0))
-    assert not captured.is_captured and work.calls > SIZE
+        for _ in range(3):
+            captured(work, pictures(0))
+    assert not captured.is_captured and work.calls == 3 + WARM_UP + 1
 
     class Rewriting(Work):  # its graph writes into other memory than it read its result from
         def __call__(self, images: Tensor) -> list[Tensor]:
@@ -85,9 +101,8 @@ def test_a_graph_that_differs_from_the_work_is_not_used(monkeypatch: pytest.Monk
 
 
 @torch.inference_mode()
-def check_plain(work: Callable[[Tensor], list[Tensor]]) -> None:
-    captured = Captured(work, SIZE)
-    for seed in range(2):
-        for one, other in zip(captured(pictures(seed)), work(pictures(seed)), strict=True):
-            torch.testing.assert_close(one, other)
+def check_plain(work: Work) -> None:
+    captured = Captured()
+    for seed in range(3):
+        same(captured(work, pictures(seed)), work(pictures(seed)))
     assert not captured.is_captured

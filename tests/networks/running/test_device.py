@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from endoseg_cli.errors import DeviceError, UsageError
-from endoseg_cli.networks.running.device import default_batch_size, resolve_device, resolve_precision
+from endoseg_cli.networks.running.device import default_batch_size, resolve_device, resolve_precision, whole_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -55,3 +55,13 @@ def test_a_gpu_predicts_as_many_frames_together_as_fit_into_what_is_free(monkeyp
 
     assert batch(40 << 30) == batch(8 << 30) == 16 and batch(2 << 30) == 4 and batch(1 << 20) == 1
     assert batch(8 << 30, 640) == 4 and default_batch_size(CPU, (640, 640)) == 4
+
+
+def test_fp32_on_a_gpu_keeps_all_digits_and_leaves_others_theirs() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with whole_precision(CPU):
+        assert torch.backends.cudnn.allow_tf32 == before
+    with pytest.raises(ValueError), whole_precision(CUDA):
+        assert not torch.backends.cudnn.allow_tf32
+        raise ValueError
+    assert torch.backends.cudnn.allow_tf32 == before
