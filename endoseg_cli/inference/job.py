@@ -143,6 +143,7 @@ def style_of(
         overlay=overlay,
         model=model.name,
         half_precision=model.half_precision,
+        gpu=model.gpu,
         keep_metadata=config.keep_metadata,
         whole_paths=config.whole_paths,
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import torch
+
 from endoseg_cli.inference.predict.predictor import NetworkChoice, Predictor, TestTimeAugmentation
 from endoseg_cli.networks.files.bundle import load_bundle
 from endoseg_cli.networks.files.runtimes import RuntimeChoice
@@ -57,6 +59,8 @@ class ModelFacts:
     """bf16 or fp16 where the networks compute in it, else empty."""
     batch_size: int
     """Frames predicted together."""
+    gpu: str = ""
+    """What the GPU calls itself; empty without one that CUDA knows."""
 
     @classmethod
     def of(cls, predictor: Predictor) -> Self:
@@ -69,6 +73,7 @@ class ModelFacts:
             runtime=predictor.runtime,
             half_precision=predictor.half_precision,
             batch_size=predictor.batch_size,
+            gpu=torch.cuda.get_device_name(predictor.device) if predictor.device.type == "cuda" else "",
         )
 
     def sentence(self) -> str:

@@ -45,6 +45,8 @@ class ProductStyle:
     """The model's name, as pages show it."""
     half_precision: str = ""
     """bf16 or fp16 where the networks compute in it, for the table; else empty."""
+    gpu: str = ""
+    """The name of the GPU that may encode overlays; empty without one."""
     keep_metadata: bool = False
     """Copy what inputs say beside their pictures (title, date, place)."""
     whole_paths: bool = False
@@ -111,6 +113,7 @@ class VideoProducts:
                         audio_span=audio_span,
                         origin_pts=info.first_pts,
                         keep_metadata=style.keep_metadata,
+                        gpu=style.gpu,
                     )
                 )
         except BaseException:

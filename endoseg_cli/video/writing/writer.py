@@ -19,6 +19,7 @@ from endoseg_cli.video.geometry.rotation import Pixels, stored
 from endoseg_cli.video.reading.info import VideoInfo
 from endoseg_cli.video.writing.audio import AudioCopy
 from endoseg_cli.video.writing.encoder import EncoderSettings, add_video_stream, open_output
+from endoseg_cli.video.writing.hardware import faster_on_gpu
 from endoseg_cli.video.writing.tags import Tags, read_tags
 from endoseg_cli.video.writing.target import check_target, container_for
 
@@ -232,18 +233,21 @@ class OverlayWriter(_VideoWriter):
         threads: int = 0,
         origin_pts: int = 0,
         keep_metadata: bool = False,
+        gpu: str = "",
     ) -> None:
         """Open `path` for the overlay of a video.
 
         `crf` is x264's quality, 0 (best) to 51; `audio_span` is the first and last second of sound to copy, on the
         input's clock (None for all; see `VideoReader.span`); `origin_pts` is subtracted from every timestamp;
-        `keep_metadata` copies the input's tags, which otherwise are left out. Raises UsageError for a file ending that
-        is not allowed and OutputError if nothing can be written there.
+        `keep_metadata` copies the input's tags, which otherwise are left out; `gpu` names a GPU of this machine, whose
+        encoder is taken where it wins. Raises UsageError for a file ending that is not allowed and OutputError if
+        nothing can be written there.
         """
+        settings = _h264_overlay(info, crf, preset, threads)
         super().__init__(
             Path(path),
             info,
-            _h264_overlay(info, crf, preset, threads),
+            faster_on_gpu(settings, info, gpu) if gpu else settings,
             overwrite=overwrite,
             origin_pts=origin_pts,
             keep_metadata=keep_metadata,
