@@ -105,15 +105,20 @@ def _tried(settings: EncoderSettings, info: VideoInfo, frames: Sequence[Pixels])
         try:
             seconds = _encode(settings, info, frames, path)
             with av.open(str(path)) as container:
-                decoded = [(frame.pts, plane_view(frame.planes[0]).copy()) for frame in container.decode(video=0)]
+                pairs = zip(container.decode(video=0), frames, strict=True)
+                decoded = [(frame.pts, _error(frame, luma)) for frame, luma in pairs]
         except (av.error.FFmpegError, EndosegError, OSError, ValueError):
             return None
     times = [pts for pts, _ in decoded]
-    if len(decoded) != len(frames) or any(pts is None for pts in times) or not _is_even(times):
+    if any(pts is None for pts in times) or not _is_even(times):
         return None
-    differences = [cv2.subtract(one, luma, dtype=cv2.CV_32F) for one, (_, luma) in zip(frames, decoded, strict=True)]
-    error = max(float(np.mean([np.square(each).mean() for each in differences])), 1e-6)
+    error = max(float(np.mean([each for _, each in decoded])), 1e-6)
     return Trial(seconds=seconds, psnr=float(10 * np.log10(255**2 / error)))
+
+
+def _error(decoded: av.VideoFrame, luma: Pixels) -> float:
+    """Return the mean squared error of a decoded frame's luma."""
+    return float(np.square(cv2.subtract(plane_view(decoded.planes[0]), luma, dtype=cv2.CV_32F)).mean())
 
 
 def _is_even(times: Sequence[Any]) -> bool:
