@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -93,8 +94,10 @@ class Feed:
                 worker_init_fn=_use_one_thread if workers else None,
             )
         )
+        if workers:
+            return _read(batches)
         # on a CPU the networks need the cores that reading ahead would take
-        return batches if workers or self._device.type == "cpu" else prefetched(batches)
+        return batches if self._device.type == "cpu" else prefetched(batches)
 
     def plain(self, count: int) -> Iterator[Tensor]:
         """Yield `count` frames, evenly spread over all that the run learns from, as the networks take them."""
@@ -110,6 +113,20 @@ class Feed:
         if self.batches.unlabeled is not None and self._data.unlabeled is not None:
             frames += [self._data.unlabeled.path(index) for _, index in self.batches.unlabeled.keys(step)]
         return ", ".join(map(str, dict.fromkeys(frames)))
+
+
+def _read(batches: Iterator[TrainingBatch]) -> Iterator[TrainingBatch]:
+    """Yield what processes read, and end them where the run fails.
+
+    Torch would end them when it forgets them, and a second one that was killed would then be told as a traceback that
+    nobody can catch.
+    """
+    try:
+        yield from batches
+    except BaseException:
+        with suppress(RuntimeError):
+            batches._shutdown_workers()  # type: ignore[attr-defined]
+        raise
 
 
 def _use_one_thread(_: int) -> None:
