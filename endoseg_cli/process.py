@@ -56,23 +56,19 @@ def starting() -> Iterator[Callable[[], None]]:
     it again and again, and once more at its end, for a quarter of a second in all.
     """
 
+    was_on = gc.isenabled()
+
     def started() -> None:
-        if not gc.isenabled():
+        if was_on and not gc.isenabled():
             if not gc.get_freeze_count():  # once a process: what stays is not to be looked through any more
                 gc.freeze()
             gc.enable()
 
-    was_on = gc.isenabled()
     gc.disable()
     try:
-        yield started if was_on else _nothing
+        yield started
     finally:
-        if was_on:
-            started()
-
-
-def _nothing() -> None:
-    """Leave garbage alone where whoever calls did so before."""
+        started()
 
 
 def environment_before() -> dict[str, str]:

@@ -60,18 +60,23 @@ def segment(
     def prepare() -> SegmentJob:
         return _job(inputs, products, model, frames, sharing, engine, privacy, console, whole_paths=verbose)
 
+    def loaded(facts: ModelFacts) -> None:
+        console.note(facts.sentence())
+
     try:
         if engine.is_ray:
             job = prepare()
             result = _on_cluster(job, engine, console)
         elif in_torchrun():
-            done = _by_ranks(prepare, console)
+            from endoseg_cli.inference.many.ranks import segment_by_ranks
+
+            done = segment_by_ranks(prepare, console, loaded)
             if done is None:  # another process tells
                 return
             job, result = done
         else:
             looks = model.field_of_view in (None, "auto") and frames.start is None  # a start may be far to reach
-            job, result = _on_this_machine(prepare, console, first=inputs[0] if looks else None)
+            job, result = _on_this_machine(prepare, console, loaded, first=inputs[0] if looks else None)
     finally:
         console.close()
     _tell(result, job.outputs, as_json=as_json, quiet=quiet)
@@ -80,7 +85,11 @@ def segment(
 
 
 def _on_this_machine(
-    prepare: Callable[[], SegmentJob], console: SegmentConsole, *, first: str | None
+    prepare: Callable[[], SegmentJob],
+    console: SegmentConsole,
+    on_loaded: Callable[[ModelFacts], None],
+    *,
+    first: str | None,
 ) -> tuple[SegmentJob, JobResult]:
     """Have the job done by this process, or by several that it starts; `first` is an input to look at meanwhile."""
     from endoseg_cli.inference.inputs.ahead import looking_ahead
@@ -91,16 +100,9 @@ def _on_this_machine(
 
         def loaded(facts: ModelFacts) -> None:
             started()
-            console.note(facts.sentence())
+            on_loaded(facts)
 
         return job, segment_job(job, console, loaded)
-
-
-def _by_ranks(prepare: Callable[[], SegmentJob], console: SegmentConsole) -> tuple[SegmentJob, JobResult] | None:
-    """Have the job done by the processes that torchrun started; None where another one of them tells."""
-    from endoseg_cli.inference.many.ranks import segment_by_ranks
-
-    return segment_by_ranks(prepare, console, lambda facts: console.note(facts.sentence()))
 
 
 def _on_cluster(job: SegmentJob, engine: EngineOptions, console: SegmentConsole) -> JobResult:

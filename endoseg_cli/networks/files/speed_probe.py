@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +9,9 @@ from typing import Any
 
 import torch
 
-from endoseg_cli.errors import OutputError
 from endoseg_cli.networks.files.runtimes import cache_folder
 from endoseg_cli.networks.running.device import cpu_name
-from endoseg_cli.part_file import write_whole
+from endoseg_cli.user_cache import keep_measured, read_measured
 
 Speeds = dict[str, float]
 """Milliseconds of one batch, by the precision's name."""
@@ -31,12 +28,7 @@ def probe_file() -> Path:
 
 def read_probes() -> dict[str, Speeds]:
     """Return what was measured before, by what it was measured of; a file that cannot be read holds nothing."""
-    try:
-        found: Any = json.loads(probe_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
+    found = read_measured(probe_file())
     return {key: speeds for key, speeds in found.items() if isinstance(speeds, dict) and _is_whole(speeds)}
 
 
@@ -52,7 +44,7 @@ def faster_precision(run: Callable[[torch.dtype], object], key: str) -> torch.dt
     if key not in known:
         known = {old: speeds for old, speeds in known.items() if _is_current(old, here)}
         known[key] = {name: _milliseconds(run, dtype) for name, dtype in _CANDIDATES.items()}
-        _keep(known)
+        keep_measured(probe_file(), known)
     speeds = known[key]
     return torch.bfloat16 if speeds["fp32"] >= LEAST_GAIN * speeds["bf16"] else torch.float32
 
@@ -70,11 +62,6 @@ def _milliseconds(run: Callable[[torch.dtype], object], dtype: torch.dtype) -> f
         run(dtype)
         taken.append(time.perf_counter() - began)
     return round(1000 * min(taken), 3)
-
-
-def _keep(probes: dict[str, Speeds]) -> None:
-    with contextlib.suppress(OutputError):  # it is measured again the next time
-        write_whole(probe_file(), json.dumps(probes, indent=2) + "\n")
 
 
 def _is_whole(speeds: dict[Any, Any]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +16,8 @@ import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from endoseg_cli.errors import EndosegError, OutputError
-from endoseg_cli.part_file import write_whole
-from endoseg_cli.user_cache import user_cache
+from endoseg_cli.errors import EndosegError
+from endoseg_cli.user_cache import keep_measured, read_measured, user_cache
 from endoseg_cli.video.geometry.planes import fill, plane_view
 from endoseg_cli.video.geometry.rotation import Pixels
 from endoseg_cli.video.reading.info import VideoInfo
@@ -60,8 +57,7 @@ def faster_on_gpu(plain: EncoderSettings, info: VideoInfo, gpu: str) -> EncoderS
     known = _read()
     if key not in known:
         known[key] = _best_quality(plain, info)
-        with contextlib.suppress(OutputError):  # it is tried again the next time
-            write_whole(_file(), json.dumps(known, indent=2) + "\n")
+        keep_measured(_file(), known)
     quality = known[key]
     if quality is None:
         return plain
@@ -160,9 +156,5 @@ def _file() -> Path:
 
 def _read() -> dict[str, int | None]:
     """Return what was found before; a file that cannot be read holds nothing."""
-    try:
-        found: Any = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    known = found.items() if isinstance(found, dict) else ()
-    return {key: quality for key, quality in known if quality is None or quality in QUALITIES}
+    found = read_measured(_file())
+    return {key: quality for key, quality in found.items() if quality is None or quality in QUALITIES}

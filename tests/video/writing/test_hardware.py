@@ -13,7 +13,6 @@ import pytest
 
 from endoseg_cli.inference.job import style_of
 from endoseg_cli.inference.pipeline import SegmentConfig
-from endoseg_cli.inference.predict.choice import ModelFacts
 from endoseg_cli.inference.write.output_paths import OutputConfig
 from endoseg_cli.inference.write.overlay import OverlayConfig
 from endoseg_cli.video.reading.info import VideoInfo
@@ -22,6 +21,7 @@ from endoseg_cli.video.writing import hardware
 from endoseg_cli.video.writing.encoder import EncoderSettings
 from endoseg_cli.video.writing.hardware import MOST_LOSS, QUALITIES, Trial, faster_on_gpu
 from endoseg_cli.video.writing.writer import OverlayWriter, _h264_overlay
+from tests.inference.many.test_processes import FACTS
 from tests.video.rendering import Clip
 
 GPU = "A GPU"
@@ -138,15 +138,6 @@ def test_an_overlay_is_written_by_it(
 
 
 def test_only_a_model_on_a_gpu_has_one_encode() -> None:
-    facts = ModelFacts(
-        name="m",
-        class_names=("lesion",),
-        has_corrective=False,
-        device="cuda:0",
-        runtime="torch",
-        half_precision="fp16",
-        batch_size=16,
-        gpu=GPU,
-    )
-    for found, name in ((facts, GPU), (replace(facts, device="cpu", gpu=""), "")):
+    facts = replace(FACTS, device="cuda:0", gpu=GPU)
+    for found, name in ((facts, GPU), (FACTS, "")):
         assert style_of(found, (), OutputConfig(masks=Path("m.mp4")), OverlayConfig(), SegmentConfig()).gpu == name
